@@ -1,0 +1,1 @@
+"""How well: metrics, golden sets, regressions, benchmarks."""

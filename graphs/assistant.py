@@ -1,0 +1,278 @@
+"""The typed form of `assistant.yaml`: what this bot is. Where it runs is in `settings.py`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from antiphon.tools.errors import AssistantError
+
+FILE = "assistant.yaml"
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KnowledgeForm(_Form):
+    """What the assistant knows and how it looks it up."""
+
+    paths: tuple[str, ...] = Field(
+        default=("knowledge",), description="Files and folders, relative to the assistant's folder."
+    )
+    alpha: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of the vector leg; the rest is BM25's."
+    )
+    top_k: int = Field(default=10, ge=1, le=100, description="Passages considered for an answer.")
+    budget_tokens: int = Field(
+        default=1500, ge=200, description="Tokens of passages a model may read."
+    )
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="Below this retrieval confidence the bot abstains."
+    )
+
+
+class IntentForm(_Form):
+    """One thing people come for."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Stable name, lower case.")
+    examples: tuple[str, ...] = Field(min_length=2, description="Utterances that mean it.")
+    needs: tuple[Literal["knowledge", "tools"], ...] = Field(
+        default=(), description="What answering takes; empty for small talk."
+    )
+    tools: tuple[str, ...] = Field(default=(), description="Tool names it may use; empty: all.")
+    replies: tuple[str, ...] = Field(
+        default=(), description="What to say when no language model speaks."
+    )
+    label: str = Field(default="", description="How a clarification question names it.")
+
+
+class IntentsForm(_Form):
+    """The intents and when to doubt."""
+
+    threshold: float = Field(
+        default=0.45, ge=0, le=1, description="Below this confidence the intent is unknown."
+    )
+    margin: float = Field(
+        default=0.05, ge=0, le=1, description="Two intents closer than this are ambiguous."
+    )
+    declared: tuple[IntentForm, ...] = Field(min_length=1, description="The intents.")
+
+
+class ToolForm(_Form):
+    """One tool and the policy around it."""
+
+    path: str = Field(
+        pattern=r"^[\w.]+:\w+$",
+        description="`tools:name` for the folder's tools.py, else `package.module:name`.",
+    )
+    side_effects: bool = Field(default=False, description="Whether a call changes anything.")
+    approval: bool = Field(default=False, description="Ask a person before each call.")
+    idempotent: bool = Field(default=False, description="Honours an idempotency key.")
+    timeout_s: float = Field(default=30.0, gt=0, le=40, description="Deadline of a call, seconds.")
+    confirm: str = Field(default="", description="Sentence shown to the approver.")
+    reply: str = Field(default="", description="How to say a result without a language model.")
+    ask: dict[str, str] = Field(default_factory=dict, description="Question per missing argument.")
+    examples: tuple[str, ...] = Field(default=(), description="Utterances that call for it.")
+
+
+class ModelForm(_Form):
+    """A model the router may choose; prices of known models are looked up when left out."""
+
+    name: str
+    quality: float = Field(default=0.5, ge=0, le=1)
+    context_tokens: int = Field(default=8192, ge=256)
+    input_usd_per_mtok: float | None = Field(default=None, ge=0)
+    output_usd_per_mtok: float | None = Field(default=None, ge=0)
+    first_token_s: float = Field(default=0.8, ge=0)
+    tokens_per_s: float = Field(default=60.0, gt=0)
+    tools: bool = Field(default=True, description="Whether it can call tools.")
+
+
+class WeightsForm(_Form):
+    """How much each mark counts; the guide's values."""
+
+    cost: float = Field(default=0.4, ge=0)
+    latency: float = Field(default=0.3, ge=0)
+    quality: float = Field(default=0.3, ge=0)
+
+
+class ModelsForm(_Form):
+    """Which models may answer and how they are chosen."""
+
+    weights: WeightsForm = WeightsForm()
+    max_cost_usd: float = Field(default=0.10, gt=0, description="Unacceptable cost of an answer.")
+    catalogue: tuple[ModelForm, ...] = Field(default=(), description="Beside what settings name.")
+    output_tokens: int = Field(default=400, ge=16, description="Longest answer, tokens.")
+
+
+class MemoryForm(_Form):
+    """How much is remembered; the guide's values."""
+
+    window_tokens: int = Field(default=4000, ge=100)
+    keep_last: int = Field(default=10, ge=2)
+    long_term_items: int = Field(default=100, ge=0)
+    recalled: int = Field(default=5, ge=0)
+
+
+def _named(entry: object) -> object:
+    return {"use": entry} if isinstance(entry, str) else entry
+
+
+class GuardForm(_Form):
+    """One entry of a rail: a built-in name, or `guardrails:package.module:Validator`."""
+
+    use: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    critical: bool | None = Field(
+        default=None, description="Fail closed when it breaks; each guard has a default."
+    )
+
+
+GuardEntry = Annotated[GuardForm, BeforeValidator(_named)]
+
+
+class GuardsForm(_Form):
+    """The two rails, in order."""
+
+    input: tuple[GuardEntry, ...] = tuple(
+        GuardForm(use=name) for name in ("size", "control_characters", "pii", "injection")
+    )
+    output: tuple[GuardEntry, ...] = tuple(
+        GuardForm(use=name) for name in ("pii", "links", "grounding")
+    )
+    allowed_links: tuple[str, ...] = Field(
+        default=(), description="Hosts that answers may link to, with their subdomains."
+    )
+    max_chars: int = Field(default=8000, ge=100, description="Longest message.")
+
+
+class CacheForm(_Form):
+    """The exact response cache."""
+
+    enabled: bool = True
+    ttl_s: int = Field(default=86_400, ge=1)
+    personal: bool = Field(default=False, description="Answers differ by user: key by user too.")
+
+
+class WordingForm(_Form):
+    """The fixed sentences."""
+
+    clarify: str = "I want to be sure I help with the right thing. Is this about {options}?"
+    clarify_open: str = "Could you tell me a little more about what you need?"
+    abstain: str = "I don't know: the help pages I have do not answer that."
+    nearest: str = "The nearest pages are:"
+    refused: str = "I can't help with that request ({reason})."
+    apology: str = "Sorry, something went wrong on our side and I could not answer. Please try again."
+    declined: str = "All right, I have not done that."
+
+
+class Assistant(_Form):
+    """One bot: persona, knowledge, intents, tools, models, guards, memory, golden set."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    persona: str = Field(default="You are a helpful, brief and honest support assistant.")
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
+    knowledge: KnowledgeForm = KnowledgeForm()
+    intents: IntentsForm
+    tools: tuple[ToolForm, ...] = ()
+    models: ModelsForm = ModelsForm()
+    memory: MemoryForm = MemoryForm()
+    guards: GuardsForm = GuardsForm()
+    cache: CacheForm = CacheForm()
+    wording: WordingForm = WordingForm()
+    golden: str = Field(default="golden.jsonl", description="The golden set, for `antiphon eval`.")
+    folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"readOnly": True})
+    """Where it was read from; not part of the file."""
+    fingerprint: str = Field(default="", exclude=True, json_schema_extra={"readOnly": True})
+    """Hash of the file: part of every cache key."""
+
+
+def load_assistant(folder: Path) -> Assistant:
+    """Read and check `assistant.yaml` in `folder`.
+
+    Raises:
+        AssistantError: with one `file:line: key: what is wrong` per mistake in `problems`.
+    """
+    path = folder / FILE
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+    except FileNotFoundError as error:
+        raise AssistantError(
+            f"there is no {FILE} in {str(folder)!r}",
+            hint="`antiphon init DIR` writes a working assistant.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise AssistantError(f"{path} cannot be read: {error}", hint="Save it as UTF-8.") from error
+    try:
+        tree = YAML(typ="rt").load(text)
+    except YAMLError as error:
+        line = error.problem_mark.line + 1 if _marked(error) else 1
+        what = getattr(error, "problem", None) or "not YAML"
+        raise _mistakes(path, (f"{FILE}:{line}: {what}",)) from error
+    if not isinstance(tree, Mapping):
+        raise _mistakes(path, (f"{FILE}:1: the file must be a mapping of keys to values",))
+    for key in ("folder", "fingerprint"):
+        if key in tree:
+            raise _mistakes(path, (f"{FILE}:{_line(tree, (key,))}: {key}: unknown key; remove it",))
+    try:
+        form = Assistant.model_validate(_plain(tree))
+    except ValidationError as error:
+        raise _mistakes(path, tuple(_located(tree, error))) from error
+    fingerprint = hashlib.sha256(raw).hexdigest()[:16]
+    return form.model_copy(update={"folder": folder.resolve(), "fingerprint": fingerprint})
+
+
+def _marked(error: YAMLError) -> bool:
+    return isinstance(error, MarkedYAMLError) and error.problem_mark is not None
+
+
+def _mistakes(path: Path, problems: tuple[str, ...]) -> AssistantError:
+    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    listed = "\n".join(f"  {problem}" for problem in problems)
+    return AssistantError(
+        f"{path} has {count}:\n{listed}",
+        hint="`antiphon check DIR` checks the whole folder.",
+        problems=problems,
+    )
+
+
+def _plain(value: object) -> object:
+    """Turn ruamel's commented containers into plain ones."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _located(tree: object, error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        keys = tuple(part for part in item["loc"] if part != "function-before[_named()]")
+        name = ".".join(str(part) for part in keys)
+        remedy = "unknown key; remove it" if item["type"] == "extra_forbidden" else item["msg"]
+        yield f"{FILE}:{_line(tree, keys)}: {name}: {remedy}"
+
+
+def _line(tree: object, keys: Sequence[str | int]) -> int:
+    """Return the 1-based line of the deepest part of `keys` that exists in the file."""
+    line = 0
+    for key in keys:
+        marks = getattr(tree, "lc", None)
+        if isinstance(tree, Mapping) and key in tree and marks is not None:
+            line = marks.key(key)[0]
+            tree = tree[key]
+        elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            line = marks.item(key)[0] if marks is not None else line
+            tree = tree[key]
+        else:
+            break
+    return line + 1

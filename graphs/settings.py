@@ -1,0 +1,80 @@
+"""Where things run and which secrets they need: the only reader of the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from antiphon.tools.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Every `ANTIPHON_*` variable, with the default that needs no server and no key."""
+
+    model_config = SettingsConfigDict(env_prefix="ANTIPHON_", env_file=None, extra="ignore")
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("antiphon", appauthor=False)),
+        description="Folder for everything that is written.",
+    )
+    assistant: Path | None = Field(
+        default=None, description="Folder of the assistant; the sample help centre when not set."
+    )
+    model: str = Field(
+        default="",
+        description="Model to answer with: extractive, local, or provider:name as in init_chat_model.",
+    )
+    model_url: str = Field(default="", description="Base URL of an OpenAI-compatible server.")
+    model_key: SecretStr = Field(default=SecretStr(""), description="Key for the model's provider.")
+    gguf: Path | None = Field(default=None, description="GGUF weights for the local model.")
+    embedder: str = Field(
+        default="minilm",
+        description="minilm (int8 ONNX, in the package) or a sentence-transformers model name or path.",
+    )
+    weaviate_url: str = Field(
+        default="", description="http(s)://host:port of Weaviate; SQLite when not set."
+    )
+    weaviate_grpc_port: int = Field(default=50051, description="Weaviate's gRPC port.")
+    weaviate_key: SecretStr = Field(default=SecretStr(""), description="Weaviate API key.")
+    postgres_url: SecretStr = Field(
+        default=SecretStr(""), description="PostgreSQL for threads and memory; SQLite when not set."
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""), description="Redis for the shared response cache; SQLite when not set."
+    )
+    api_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Gateway keys as key=tenant or key=tenant/user, comma-separated; none: loopback only.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="Least severe log line written to standard error."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Log line form.")
+    hash_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Key of the text hashes in logs; made once in the data folder when not set.",
+    )
+    langsmith: bool = Field(
+        default=False,
+        description="Send traces to LangSmith (needs LANGSMITH_API_KEY); nothing leaves when false.",
+    )
+    alert_webhook: str = Field(default="", description="URL that incident notices are posted to.")
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: naming each variable that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"ANTIPHON_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors()]
+        raise SettingsError(
+            "; ".join(wrong), hint="`antiphon doctor` lists every setting and its default."
+        ) from error

@@ -1,0 +1,1 @@
+"""What is said: Markdown templates with front matter, rendered strictly, identified by content."""

@@ -1,0 +1,1 @@
+"""What is done: the instruments the nodes use, each behind a small interface."""

@@ -1,0 +1,74 @@
+"""What a guard sees, what it finds, and the verdict of a whole pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Severity = Literal["info", "warning", "high", "critical"]
+Action = Literal["noted", "masked", "removed", "blocked", "failed"]
+"""`failed`: the guard itself broke; a critical guard then blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a text is about, for guards that need more than the text."""
+
+    tenant: str = ""
+    evidence: tuple[str, ...] = ()
+    """Passages and tool results that the text may rest on (output rail)."""
+    expects_evidence: bool = False
+    """Whether an answer that rests on nothing is a fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One guard's opinion of a text."""
+
+    ok: bool
+    text: str
+    """The text to go on with: unchanged, masked or cleaned."""
+    severity: Severity = "info"
+    reason: str = ""
+    """What was found, never the found value itself."""
+    entities: dict[str, int] = field(default_factory=dict)
+    """Kinds of personal data found and how many of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One line of the record: which guard objected, how gravely, and what was done."""
+
+    guard: str
+    severity: Severity
+    action: Action
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a pipeline decides."""
+
+    allowed: bool
+    text: str
+    violations: tuple[Violation, ...] = ()
+
+
+class Guard(Protocol):
+    """One check."""
+
+    name: str
+    critical: bool
+    """Fail closed: when this guard breaks, the text is blocked."""
+
+    async def check(self, text: str, subject: Subject) -> Finding:
+        """Judge `text`; may return it cleaned."""
+        ...
+
+
+class Rail(Protocol):
+    """A sequence of guards, each seeing what the one before left."""
+
+    async def judge(self, text: str, subject: Subject) -> Verdict:
+        """Run every guard in order; stop at the first critical violation. Never raises."""
+        ...

@@ -1,0 +1,14 @@
+"""The LLM router: which model answers, at what price, and who answers when it fails."""
+
+from antiphon.tools.models.catalog import (
+    Capability,
+    ModelCard,
+    Models,
+    Reply,
+    Scored,
+    Selection,
+    Task,
+    Usage,
+)
+
+__all__ = ["Capability", "ModelCard", "Models", "Reply", "Scored", "Selection", "Task", "Usage"]

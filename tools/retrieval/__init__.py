@@ -1,0 +1,13 @@
+"""The RAG engine: passages in, hits with scores out, packed into a budget and cited."""
+
+from antiphon.tools.retrieval.passages import (
+    Change,
+    Document,
+    Embedder,
+    Hit,
+    Inventory,
+    Knowledge,
+    Passage,
+)
+
+__all__ = ["Change", "Document", "Embedder", "Hit", "Inventory", "Knowledge", "Passage"]

@@ -1,0 +1,124 @@
+"""What knowledge is made of, and the one Protocol that every backend fulfils.
+
+A `Passage` is a verbatim slice of a source file (`text == source_text[start:end]`), so that a
+quote from it can be checked against the file it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One source file, as loaded."""
+
+    source: str
+    """Path as ingested, relative to the ingested root, with forward slashes."""
+    text: str
+    """The whole decoded text; passages are slices of it."""
+    title: str
+    language: str = "en"
+    """BCP 47 primary tag."""
+    updated: str = ""
+    """ISO date the content was last changed, or empty when unknown."""
+    body_start: int = 0
+    """Where front matter ends: chunks start at or after this offset."""
+    labels: tuple[str, ...] = ()
+    """Access labels; empty means everyone in the tenant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A chunk of a document: the unit of search and of citation."""
+
+    id: str
+    """Hash of source, offsets and text: the same content has the same id."""
+    source: str
+    title: str
+    heading: str
+    """The headings above the chunk joined by ` > `, without the title."""
+    text: str
+    start: int
+    end: int
+    """Character offsets of `text` in the source's decoded text."""
+    language: str = "en"
+    updated: str = ""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def searchable(self) -> str:
+        """The text that is indexed and embedded: title and headings carried into the chunk."""
+        head = " > ".join(part for part in (self.title, self.heading) if part)
+        return f"{head}\n{self.text}" if head else self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A passage found, with what each leg thought of it."""
+
+    passage: Passage
+    score: float
+    """Fused score 0..1, normalised within this query: for order, never for thresholds."""
+    bm25: float | None = None
+    """Raw keyword score of the keyword leg, None when that leg missed it."""
+    cosine: float | None = None
+    """Cosine similarity -1..1 of query and passage vectors, None when unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an upsert did."""
+
+    added: int
+    unchanged: int
+    removed: int
+
+
+class Knowledge(Protocol):
+    """A tenant's passages, searchable. Every method is partitioned hard by `tenant`.
+
+    Raises KnowledgeMissing, KnowledgeCorrupt or KnowledgeUnavailable.
+    """
+
+    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search."""
+        ...
+
+    async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
+        """Make `source` consist of exactly these passages; embed only those that are new."""
+        ...
+
+    async def remove(self, sources: Sequence[str], *, tenant: str) -> int:
+        """Forget whole sources; return how many passages went."""
+        ...
+
+    async def inventory(self, *, tenant: str) -> Inventory:
+        """Say what is stored, and under which version."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What a tenant's knowledge holds."""
+
+    sources: Mapping[str, int]
+    """Passages per source."""
+    version: str
+    """Changes whenever any passage does; part of every cache key. Empty when nothing is stored."""
+    backend: str
+    """`sqlite` or `weaviate`."""
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors."""
+
+    name: str
+    """Which model and runtime made the vectors; stored beside them."""
+    dimensions: int
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return one L2-normalised vector per text, in one batched call."""
+        ...
