@@ -9,6 +9,7 @@ from langgraph.cache.base import BaseCache
 
 from antiphon.graphs.assistant import Assistant
 from antiphon.prompts.library import Prompts
+from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.guards import Rail
 from antiphon.tools.intent import IntentClassifier
 from antiphon.tools.memory import MemoryManager
@@ -39,7 +40,7 @@ class Services:
     assistant: Assistant
     input_rail: Rail
     output_rail: Rail
-    cache: BaseCache[object]
+    cache: BaseCache[CachedAnswer]
     memory: MemoryManager
     intents: IntentClassifier
     knowledge: Knowledge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Annotated, Literal, Protocol, TypedDict
 
@@ -17,7 +17,7 @@ from antiphon.tools.intent import Intent
 from antiphon.tools.memory import Memory
 from antiphon.tools.models import Selection, Usage
 from antiphon.tools.retrieval.context import Card, Citation
-from antiphon.tools.toolbox import Missing, ToolCall, ToolResult
+from antiphon.tools.toolbox import Caller, Missing, ToolCall, ToolResult
 
 Phase = Literal[
     "initial",
@@ -140,6 +140,8 @@ class State(TypedDict, total=False):
     results: tuple[ToolResult, ...]
     rounds: int
     """How often tools were chosen this turn."""
+    missing: Missing | None
+    """An argument to ask the user for."""
     selection: Selection | None
     draft: str
     """A model's words before guard_output: never shown."""
@@ -154,6 +156,9 @@ class State(TypedDict, total=False):
     model_failures: tuple[str, ...]
     violations: tuple[Violation, ...]
     failure: Failure | None
+    """The latest fault; the turn is degraded once there was one."""
+    recoveries: int
+    """How often error recovery ran this turn."""
 
 
 Update = State
@@ -166,6 +171,23 @@ class Node(Protocol):
     def __call__(self, state: State, *, runtime: Runtime[Context]) -> Awaitable[Update]:
         """Return what to change."""
         ...
+
+
+def knobs(runtime: Runtime[Context]) -> Context:
+    """Return this run's Context; on a server with authentication the credential names the caller."""
+    context = runtime.context or Context()
+    user = runtime.server_info.user if runtime.server_info else None
+    if user is None or not user.is_authenticated or "tenant" not in user:
+        return context
+    return replace(context, tenant=str(user["tenant"]), user=str(user["user"]))
+
+
+def caller(runtime: Runtime[Context]) -> Caller:
+    """Return on whose behalf this run acts."""
+    context = knobs(runtime)
+    info = runtime.execution_info
+    thread = (info.thread_id if info else None) or ""
+    return Caller(tenant=context.tenant, user=context.user, thread=thread)
 
 
 def fresh_turn(turn: str, started: float) -> Update:
@@ -187,6 +209,7 @@ def fresh_turn(turn: str, started: float) -> Update:
         calls=(),
         results=(),
         rounds=0,
+        missing=None,
         selection=None,
         draft="",
         citations=(),
@@ -199,6 +222,7 @@ def fresh_turn(turn: str, started: float) -> Update:
         model_failures=(),
         violations=(),
         failure=None,
+        recoveries=0,
     )
 
 

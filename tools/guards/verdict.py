@@ -33,6 +33,8 @@ class Finding:
     """What was found, never the found value itself."""
     entities: dict[str, int] = field(default_factory=dict)
     """Kinds of personal data found and how many of each."""
+    action: Literal["noted", "masked", "removed"] | None = None
+    """What was done to the text; None reads it off the text: changed means removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,6 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
 
 Capability = Literal["chat", "tools", "json"]
+
+LAST_RESORT = "extractive"
+"""The model that needs no provider: it quotes the passages it is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +22,108 @@ class ModelCard:
     name: str
     """As users write it: `extractive`, `openai:gpt-5-mini`, `local`, ..."""
     context_tokens: int
-    input_usd_per_mtok: float
-    output_usd_per_mtok: float
+    input_usd_per_mtok: float | None = None
+    """None: taken from the price list (`tools/cost.py`), where it has the model."""
+    output_usd_per_mtok: float | None = None
     first_token_s: float
     """Expected time to the first token, seconds."""
     tokens_per_s: float
     quality: float
     """0..1, relative; the assistant's file may override it."""
     capabilities: frozenset[Capability] = frozenset({"chat"})
+
+    @property
+    def priced(self) -> bool:
+        """Whether both prices are known."""
+        return self.input_usd_per_mtok is not None and self.output_usd_per_mtok is not None
+
+
+EXTRACTIVE = "extractive"
+"""The model that is always there: it quotes the passages it is given."""
+
+_TOOL_USER: frozenset[Capability] = frozenset({"chat", "tools", "json"})
+
+KNOWN: Mapping[str, ModelCard] = {
+    card.name: card
+    for card in (
+        ModelCard(
+            name=EXTRACTIVE,
+            context_tokens=1_000_000,
+            input_usd_per_mtok=0.0,
+            output_usd_per_mtok=0.0,
+            first_token_s=0.1,
+            tokens_per_s=20_000.0,
+            quality=0.3,
+        ),
+        ModelCard(
+            name="local",
+            context_tokens=4096,
+            input_usd_per_mtok=0.0,
+            output_usd_per_mtok=0.0,
+            first_token_s=3.0,
+            tokens_per_s=60.0,
+            quality=0.2,
+        ),
+        ModelCard(
+            name="openai:gpt-5-nano",
+            context_tokens=400_000,
+            first_token_s=0.9,
+            tokens_per_s=140.0,
+            quality=0.6,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="openai:gpt-5-mini",
+            context_tokens=400_000,
+            first_token_s=1.2,
+            tokens_per_s=90.0,
+            quality=0.75,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="openai:gpt-5.5",
+            context_tokens=400_000,
+            first_token_s=1.5,
+            tokens_per_s=70.0,
+            quality=0.92,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="anthropic:claude-haiku-4-5",
+            context_tokens=200_000,
+            first_token_s=0.7,
+            tokens_per_s=120.0,
+            quality=0.75,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="anthropic:claude-sonnet-4-6",
+            context_tokens=200_000,
+            first_token_s=1.2,
+            tokens_per_s=70.0,
+            quality=0.9,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="google_genai:gemini-2.5-flash",
+            context_tokens=1_000_000,
+            first_token_s=0.6,
+            tokens_per_s=180.0,
+            quality=0.75,
+            capabilities=_TOOL_USER,
+        ),
+        ModelCard(
+            name="google_genai:gemini-2.5-pro",
+            context_tokens=1_000_000,
+            first_token_s=2.5,
+            tokens_per_s=100.0,
+            quality=0.88,
+            capabilities=_TOOL_USER,
+        ),
+    )
+}
+"""Models by name. Speeds and qualities are our estimates, meaningful only relative to each other;
+an assistant's file may state others. Hosted models carry no price here: it is looked up at use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +199,9 @@ class Reply:
 
 class Models(Protocol):
     """All the language models a conversation may use, behind one choice and one call."""
+
+    fingerprint: str
+    """Hash of the model policy: part of cache keys."""
 
     def select(self, task: Task) -> Selection:
         """Choose by cost 0.4, latency 0.3, quality 0.3 among the suitable; never empty-handed."""

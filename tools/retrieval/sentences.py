@@ -23,14 +23,16 @@ BEFORE_NUMBERS = frozenset(["no", "nos", "p", "sec", "ch", "abs", "núm", "pág"
 
 LINE = re.compile(r"[^\n]*\n?")
 FENCE = re.compile(r"[ \t]*(```+|~~~+)")
-RULE = re.compile(r"[ \t]*(?:[-*_=][ \t]*){3,}$|[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*$")
 MARKER = re.compile(r"[ \t]*(?:>[ \t]?)*(?:[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?|\d{1,3}[.)][ \t]+)")
 HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+")
 QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+")
-ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
+RULE = frozenset(" \t|-:=*_")
+"""All that thematic breaks, underlines of headings and the second row of a table are made of."""
 STOP = re.compile(
-    r"[.!?…]+[\"'”’»)\]*_]*(?:[ \t]*\[\d{1,3}\])*(?=\s)|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"  # noqa: RUF001
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?:[ \t]*\[\d{1,3}\])*+(?=\s)"  # noqa: RUF001
+    r"|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"  # noqa: RUF001
 )
+"""The end of a sentence with closing quotes and citation markers; possessive, so linear."""
 WORD_BEFORE = re.compile(r"[^\s(\[\"“„'*_]*$")
 
 
@@ -49,8 +51,6 @@ def _units(text: str) -> Iterator[Span]:
             if opened and opened.group(1).startswith(fence):
                 yield begun, at
                 begun, fence = -1, ""
-            elif begun < 0:
-                begun = at
             continue
         start = _unit_start(line, begun >= 0)
         if start is not None:
@@ -59,8 +59,8 @@ def _units(text: str) -> Iterator[Span]:
             begun = at + start if start >= 0 else -1
         if opened:
             fence, begun = opened.group(1), match.end()
-        elif begun >= 0 and (HEADING.match(line) or ROW.match(line)):
-            yield begun, at + len(line.rstrip(" \t|" if ROW.match(line) else " \t#"))
+        elif begun >= 0 and (HEADING.match(line) or _is_row(line)):
+            yield begun, at + len(line.rstrip(" \t|" if _is_row(line) else " \t#"))
             begun = -1
     if begun >= 0:
         yield begun, len(text)
@@ -68,16 +68,22 @@ def _units(text: str) -> Iterator[Span]:
 
 def _unit_start(line: str, inside: bool) -> int | None:
     """Return where in the line a unit begins, -1 where one only ends, None where it goes on."""
-    if not line.strip() or FENCE.match(line) or RULE.match(line):
+    if not line.strip() or FENCE.match(line) or RULE.issuperset(line):
         return -1
     if marked := HEADING.match(line) or MARKER.match(line):
         return marked.end()
-    if ROW.match(line):
+    if _is_row(line):
         return len(line) - len(line.lstrip(" \t|"))
     if inside:
         return None
     quoted = QUOTED.match(line)
     return quoted.end() if quoted else 0
+
+
+def _is_row(line: str) -> bool:
+    """Tell whether a line is a row of a table."""
+    row = line.strip()
+    return len(row) > 1 and row[0] == row[-1] == "|"
 
 
 def _split(text: str, start: int, end: int) -> Iterator[Span]:
@@ -92,6 +98,8 @@ def _split(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
     """Tell whether a full stop ends its sentence."""
+    if stop.group()[0] in "。！？":  # noqa: RUF001
+        return True
     following = text[stop.end() : min(end, stop.end() + 8)].lstrip().lstrip("\"'“„«(*_>")[:1]
     if following.islower():
         return False
@@ -105,9 +113,9 @@ def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
 
 
 def _stripped(text: str, start: int, end: int) -> Iterator[Span]:
-    """Yield the span without the white space around it, or nothing."""
+    """Yield the span without white space and quote marks around it, or nothing."""
     piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
+    left = len(piece) - len(piece.lstrip(" \t\r\n>"))
     right = len(piece.rstrip())
     if right > left:
         yield start + left, start + right

@@ -1,0 +1,103 @@
+"""`antiphon`: one module a command, the list here, and the one place where an error becomes an exit code.
+
+Command modules import only typer and the standard library at their top, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Annotated
+
+import click
+import typer
+
+from antiphon.gateway.cli import ask, chat
+from antiphon.gateway.cli.output import fail
+from antiphon.tools.errors import AntiphonError, AssistantError, InputError, SettingsError
+
+app = typer.Typer(
+    name="antiphon",
+    help="A declarative, graph-based agent runtime for production chatbots.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(ask.ask)
+app.command()(chat.chat)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"antiphon {version('antiphon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def antiphon(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """A declarative, graph-based agent runtime for production chatbots, on LangGraph."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        code = app(args=given, prog_name="antiphon", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        code = 130
+    except Exception as error:  # noqa: BLE001 - the outermost door: nothing may become a traceback
+        return _failed(error, as_json=as_json)
+    if code == 130:
+        fail("interrupted", "interrupted", as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    if isinstance(error, click.ClickException):
+        return _misused(error, as_json=as_json)
+    if isinstance(error, AssistantError):
+        problems = list(error.problems)
+        fail(error.code, error.message, error.hint, as_json=as_json, problems=problems)
+        return 2
+    if isinstance(error, AntiphonError):
+        fail(error.code, error.message, error.hint, as_json=as_json)
+        return 2 if isinstance(error, InputError) else 1
+    if _debugging():
+        traceback.print_exception(error)
+    said = f"internal error: {type(error).__name__}: {error}"
+    fail("internal", said, "ANTIPHON_LOG_LEVEL=debug shows the traceback.", as_json=as_json)
+    return 1
+
+
+def _misused(error: click.ClickException, *, as_json: bool) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"`{context.command_path} --help` shows what it takes." if context else ""
+    fail("usage", error.format_message(), hint, as_json=as_json)
+    return error.exit_code
+
+
+def _debugging() -> bool:
+    from antiphon.graphs.settings import read_settings
+
+    try:
+        return read_settings().log_level == "debug"
+    except SettingsError:
+        return False

@@ -1,0 +1,49 @@
+"""`antiphon ask`: one message, one answer with its sources."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
+from antiphon.gateway.cli.output import emit
+from antiphon.gateway.cli.turns import read_message, show_turn
+
+if TYPE_CHECKING:
+    from antiphon.graphs.threads import Turn
+    from antiphon.nodes.state import Context
+
+
+def ask(
+    text: Annotated[str, typer.Argument(help='The message; "-" reads standard input.')],
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
+    ] = "",
+    tenant: Tenant = "default",
+    user: User = "",
+    locale: Annotated[str, typer.Option(help="Language to speak.")] = "en",
+    model: Annotated[str, typer.Option(help="Model to prefer; else the router chooses.")] = "",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer one message, with sources."""
+    message = read_message(text)
+    from antiphon.nodes.state import Context
+
+    context = Context(tenant=tenant, user=user, locale=locale, model=model)
+    turn = asyncio.run(_ask(message, context, thread, assistant))
+    if as_json:
+        emit(turn.as_json())
+    else:
+        folder = str(assistant) if assistant else ""
+        repeated = "" if tenant == "default" else tenant
+        show_turn(turn, flags={"--tenant": repeated, "--user": user, "--assistant": folder})
+
+
+async def _ask(message: str, context: Context, thread: str, assistant: Path | None) -> Turn:
+    async with opened(assistant) as runtime:
+        return await runtime.conversations.ask(message, context=context, thread=thread)

@@ -1,0 +1,194 @@
+"""`antiphon chat`: a conversation in the terminal, with every node shown as it runs.
+
+The event loop runs only while something is answered; between turns plain `input()` waits, so that
+Ctrl-C and Ctrl-D do in the prompt what they do everywhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+
+from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
+from antiphon.gateway.cli.output import console, emit, fail, visible
+from antiphon.gateway.cli.turns import decode, show_request, show_turn
+from antiphon.tools.errors import AntiphonError
+
+if TYPE_CHECKING:
+    from antiphon.graphs.threads import Conversations, Event, Turn
+    from antiphon.nodes.state import Context
+
+YES = frozenset({"y", "yes", "ok", "approve"})
+HELP = "/quit leaves · /history shows the thread · /graph shows the last turn's path · /new starts afresh"
+
+
+def chat(
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
+    ] = "",
+    tenant: Tenant = "default",
+    user: User = "",
+    locale: Annotated[str, typer.Option(help="Language to speak.")] = "en",
+    model: Annotated[str, typer.Option(help="Model to prefer; else the router chooses.")] = "",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Talk with the assistant; /quit or Ctrl-D leaves, Ctrl-C stops an answer."""
+    from antiphon.nodes.state import Context
+
+    context = Context(tenant=tenant, user=user, locale=locale, model=model)
+    stack = AsyncExitStack()
+    with asyncio.Runner() as runner:
+        runtime = runner.run(stack.enter_async_context(opened(assistant)))
+        try:
+            Chat(
+                conversations=runtime.conversations,
+                context=context,
+                run=runner.run,
+                thread=thread or uuid4().hex,
+                as_json=as_json,
+            ).loop()
+        finally:
+            runner.run(stack.aclose())
+
+
+@dataclass(slots=True, kw_only=True)
+class Chat:
+    """One terminal conversation."""
+
+    conversations: Conversations
+    context: Context
+    run: Callable[..., object]
+    """Runs a coroutine to its end, raising KeyboardInterrupt when it was interrupted."""
+    thread: str
+    as_json: bool = False
+    read: Callable[[str], str] = field(default=lambda prompt: read_line(prompt))
+    last: Turn | None = None
+
+    def loop(self) -> None:
+        """Read and answer until the end of the input."""
+        if sys.stdin.isatty():
+            self._say(HELP)
+        while True:
+            try:
+                line = self.read("you> ").strip()
+                if line in {"/quit", "/exit"}:
+                    return
+                if line:
+                    self._take(line)
+            except EOFError:
+                return
+            except AntiphonError as error:
+                fail(error.code, error.message, error.hint, as_json=self.as_json)
+
+    def _take(self, line: str) -> None:
+        commands = {
+            "/history": self._history,
+            "/graph": self._graph,
+            "/new": self._new,
+            "/help": lambda: self._say(HELP),
+        }
+        if line in commands:
+            commands[line]()
+        elif line.startswith("/") and " " not in line:
+            self._say(f"unknown command {line}: {HELP}")
+        else:
+            self._answer(
+                self.conversations.stream(line, context=self.context, thread=self.thread)
+            )
+
+    def _answer(self, events: AsyncIterator[Event]) -> None:
+        try:
+            self.run(self._follow(events))
+        except KeyboardInterrupt:
+            self._say("\nstopped; the thread is kept")
+            return
+        if self.last is not None and self.last.interrupt is not None:
+            self._decide()
+
+    def _decide(self) -> None:
+        approved = self.read("approve? [y/n] ").strip().lower() in YES
+        self._answer(
+            self.conversations.stream_decision(
+                approved, context=self.context, thread=self.thread
+            )
+        )
+
+    async def _follow(self, events: AsyncIterator[Event]) -> None:
+        """Show events as they come; piece by piece where the answer is streamed."""
+        said = ""
+        async for event in events:
+            if event.kind == "answer":
+                said += event.text
+                self._piece(event.text)
+            elif event.kind == "node":
+                self._say(f"  {event.node}{_timing(event)}")
+            elif event.kind == "turn" and event.turn is not None:
+                self._close(event.turn, said)
+
+    def _close(self, turn: Turn, said: str) -> None:
+        self.last, self.thread = turn, turn.thread_id
+        if self.as_json:
+            emit(turn.as_json())
+            return
+        if said:
+            print()
+        if turn.interrupt is None:
+            show_turn(turn, flags={}, answer=not said)
+        else:
+            if not said:
+                console().print(visible(turn.answer))
+            show_request(turn)
+
+    def _history(self) -> None:
+        self.run(self._show_history())
+
+    async def _show_history(self) -> None:
+        for message in await self.conversations.messages(
+            context=self.context, thread=self.thread
+        ):
+            console().print(f"{message['role']}: {visible(message['content'])}")
+
+    def _graph(self) -> None:
+        if self.last is None:
+            self._say("nothing was asked yet")
+            return
+        times = self.last.steps_ms or {}
+        steps = (f"{n} ({times[n]:.0f} ms)" if n in times else n for n in self.last.path)
+        self._say(" → ".join(steps))
+
+    def _new(self) -> None:
+        self.thread, self.last = uuid4().hex, None
+        self._say(f"new thread {self.thread}")
+
+    def _piece(self, text: str) -> None:
+        if not self.as_json:
+            console().print(visible(text), end="")
+
+    def _say(self, text: str) -> None:
+        console(error=self.as_json).print(visible(text), style="dim")
+
+
+def _timing(event: Event) -> str:
+    return f"  {visible(event.text)}" if event.text else ""
+
+
+def read_line(prompt: str) -> str:
+    """Read one line from the terminal, or from a pipe with the line echoed.
+
+    Raises EOFError at the end and MessageError for a line that is not UTF-8.
+    """
+    if sys.stdin.isatty():
+        return input(prompt)
+    raw = sys.stdin.buffer.readline()
+    if not raw:
+        raise EOFError
+    return decode(raw) if raw.strip() else ""

@@ -1,0 +1,26 @@
+"""The options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AssistantFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--assistant",
+        metavar="DIR",
+        help="Folder of the assistant; else ANTIPHON_ASSISTANT, else the sample.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, errors included.")]
+Tenant = Annotated[str, typer.Option("--tenant", metavar="T", help="Whose knowledge and threads.")]
+User = Annotated[
+    str,
+    typer.Option(
+        "--user", metavar="U", help="Who is speaking; anonymous when left out.", show_default=False
+    ),
+]

@@ -1,0 +1,109 @@
+"""How a turn reads in a terminal: the answer, its numbered sources, and a dim line of facts."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from antiphon.gateway.cli.output import console, visible
+from antiphon.tools.errors import MessageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from antiphon.graphs.threads import Turn
+
+MAX_BYTES = 1_000_000
+"""Largest message read; an assistant's own `guards.max_chars` is usually far below."""
+
+
+def read_message(text: str) -> str:
+    """Return the message that `text` means: itself, or standard input for `-`.
+
+    Raises MessageError when it is too large, not UTF-8 or empty.
+    """
+    raw = (
+        sys.stdin.buffer.read(MAX_BYTES + 1)
+        if text == "-"
+        else text.encode("utf-8", "surrogateescape")
+    )
+    return decode(raw)
+
+
+def decode(raw: bytes) -> str:
+    """Decode one message strictly. Raises MessageError as `read_message` does."""
+    if len(raw) > MAX_BYTES:
+        raise MessageError(
+            f"the message is larger than {MAX_BYTES:,} bytes",
+            hint="Long texts belong in the knowledge: `antiphon ingest PATH`.",
+        )
+    try:
+        message = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MessageError(
+            f"the message is not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}",
+            hint="Save or convert the text as UTF-8.",
+        ) from error
+    if not message.strip():
+        raise MessageError("the message is empty", hint='Try `antiphon ask "your question"`.')
+    return message
+
+
+def show_turn(turn: Turn, *, flags: Mapping[str, str], answer: bool = True) -> None:
+    """Print a turn for a person; `flags` are the options a follow-up command must repeat."""
+    out = console()
+    if answer and turn.answer:
+        out.print(visible(turn.answer))
+    if turn.citations:
+        out.print("\nSources", style="bold")
+    for place, citation in enumerate(turn.citations, 1):
+        label = citation.get("id", place)
+        head = f"[{label}] {citation['title']}"
+        out.print(f"{visible(head)}  {visible(citation['source'])}")
+        out.print(f'    "{visible(_one_line(str(citation["quote"])))}"', style="dim italic")
+    if turn.interrupt is not None:
+        show_request(turn)
+        again = shlex.join(["antiphon", "ask", "--thread", turn.thread_id, *_repeated(flags)])
+        out.print(f'\nDecide with:\n  {again} "yes"\n  {again} "no"')
+    out.print(f"\n{facts(turn)}", style="dim")
+
+
+def show_request(turn: Turn) -> None:
+    """Print what waits for an approval."""
+    request = turn.interrupt or {}
+    out = console()
+    out.print("\nWaiting for your approval", style="bold yellow")
+    question = visible(request.get("question") or "")
+    if question and question not in turn.answer:
+        out.print(f"  {question}")
+    arguments = request.get("arguments")
+    filled = (
+        ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        if isinstance(arguments, dict)
+        else ""
+    )
+    out.print(f"  {visible(request.get('tool', ''))}({visible(filled)})")
+
+
+def facts(turn: Turn) -> str:
+    """Return the line under an answer: outcome, model, cost, latency, thread."""
+    parts = [
+        turn.outcome.replace("_", " "),
+        turn.model,
+        f"${turn.cost_usd:.4f}",
+        f"{turn.latency_ms:.0f} ms",
+        f"thread {turn.thread_id}",
+    ]
+    if turn.degraded_because:
+        parts.append(f"degraded because {turn.degraded_because}")
+    parts += [f"{v['guard']} {v['action']}" for v in turn.violations]
+    return visible(" · ".join(part for part in parts if part))
+
+
+def _repeated(flags: Mapping[str, str]) -> list[str]:
+    return [word for name, value in flags.items() if value for word in (name, value)]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

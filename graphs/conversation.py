@@ -1,0 +1,104 @@
+"""The table: one user turn. Nodes with their policies, then every transition; nothing else."""
+
+from __future__ import annotations
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import RetryPolicy
+
+from antiphon.graphs.edges import (
+    after_call,
+    after_choice,
+    after_guard_input,
+    after_guard_output,
+    after_intent,
+    after_look_up,
+    after_recovery,
+    after_retrieval,
+)
+from antiphon.graphs.services import Services
+from antiphon.nodes.account import account
+from antiphon.nodes.act import call_tools, choose_tools
+from antiphon.nodes.cached import keep_answer, look_up_answer
+from antiphon.nodes.guard import guard_input, guard_output
+from antiphon.nodes.intent import ask_clarification, classify_intent
+from antiphon.nodes.recall import recall, rewrite_query
+from antiphon.nodes.recover import recover, to_apology, to_recovery
+from antiphon.nodes.remember import remember
+from antiphon.nodes.respond import Prompting, refuse, respond, select_model
+from antiphon.nodes.retrieve import abstain, retrieve_context
+from antiphon.nodes.state import Context, Input, Output, State
+from antiphon.tools.errors import AntiphonError
+
+CAN_FAIL = {"recover": "failed"}
+
+# What the static check (properties.py) reads: which nodes hold a model's unchecked words.
+WRITES, GUARDS, DISCARDS = ({"draft": role} for role in ("writes", "guards", "discards"))
+BOUNDED = {"bounded": "by a counter in state"}
+
+
+def transient(error: Exception) -> bool:
+    """Say whether a node may simply be tried again."""
+    return isinstance(error, AntiphonError) and error.retryable
+
+
+TRANSIENT = RetryPolicy(max_attempts=2, initial_interval=0.2, retry_on=transient)
+
+
+def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]:
+    """Declare one turn; returned before compile, so that a host may add to it."""
+    a, say, t = s.assistant, s.assistant.wording, s.deadlines
+    prompting = Prompting(s.prompts, persona=a.persona)
+    know = {"top_k": a.knowledge.top_k, "budget_tokens": a.knowledge.budget_tokens}
+    labels = {intent.name: intent.label for intent in a.intents.declared}
+    cache_policy = {
+        "enabled": a.cache.enabled,
+        "personal": a.cache.personal,
+        "assistant": a.fingerprint,
+        "prompts": s.prompts.fingerprint,
+        "models": s.models.fingerprint,
+    }
+    return (
+        StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
+        .set_node_defaults(timeout=t.default, error_handler=to_recovery)
+        # what comes in
+        .add_node("guard_input", guard_input(s.input_rail), timeout=t.guard, destinations=CAN_FAIL)
+        .add_node("look_up_answer", look_up_answer(s.cache, s.knowledge, **cache_policy), destinations=CAN_FAIL)
+        .add_node("recall", recall(s.memory), destinations=CAN_FAIL)
+        .add_node("rewrite_query", rewrite_query(), destinations=CAN_FAIL)
+        .add_node("classify_intent", classify_intent(s.intents), destinations=CAN_FAIL)
+        .add_node("ask_clarification", ask_clarification(labels, closed=say.clarify, open_ended=say.clarify_open), metadata=DISCARDS, destinations=CAN_FAIL)
+        # what is known, what is done
+        .add_node("retrieve_context", retrieve_context(s.knowledge, s.tokens, **know), timeout=t.retrieve, retry_policy=TRANSIENT, destinations=CAN_FAIL)
+        .add_node("abstain", abstain(wording=say.abstain, nearest=say.nearest), metadata=BOUNDED, destinations=CAN_FAIL)
+        .add_node("choose_tools", choose_tools(s.toolbox, s.models, s.tokens, prompting.choice), timeout=t.respond, metadata={**WRITES, **BOUNDED}, destinations=CAN_FAIL)
+        .add_node("call_tools", call_tools(s.toolbox, declined=say.declined), timeout=t.tools, metadata=BOUNDED, destinations=CAN_FAIL)
+        # what is said
+        .add_node("select_model", select_model(s.models, prompting, s.tokens, output_tokens=a.models.output_tokens), destinations=CAN_FAIL)
+        .add_node("respond", respond(s.models, prompting), timeout=t.respond, retry_policy=TRANSIENT, metadata=WRITES, destinations=CAN_FAIL)
+        .add_node("guard_output", guard_output(s.output_rail), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
+        .add_node("refuse", refuse(refused=say.refused, apology=say.apology), metadata=DISCARDS, destinations=CAN_FAIL)
+        # what stays
+        .add_node("keep_answer", keep_answer(s.cache, ttl_s=a.cache.ttl_s), destinations=CAN_FAIL)
+        .add_node("remember", remember(s.memory), destinations=CAN_FAIL)
+        .add_node("account", account(s.telemetry, s.respond_to), destinations=CAN_FAIL)
+        .add_node("recover", recover(apology=say.apology), error_handler=to_apology(say.apology), metadata={**DISCARDS, **BOUNDED})
+        .add_edge(START, "guard_input")
+        .add_conditional_edges("guard_input", after_guard_input)
+        .add_conditional_edges("look_up_answer", after_look_up)
+        .add_edge("recall", "rewrite_query")
+        .add_edge("rewrite_query", "classify_intent")
+        .add_conditional_edges("classify_intent", after_intent)
+        .add_conditional_edges("retrieve_context", after_retrieval(a.knowledge.min_confidence))
+        .add_conditional_edges("choose_tools", after_choice)
+        .add_conditional_edges("call_tools", after_call)
+        .add_edge("select_model", "respond")
+        .add_edge("respond", "guard_output")
+        .add_edge("abstain", "guard_output")
+        .add_conditional_edges("guard_output", after_guard_output)
+        .add_edge("keep_answer", "remember")
+        .add_edge("ask_clarification", "remember")
+        .add_edge("remember", "account")
+        .add_edge("refuse", "account")
+        .add_conditional_edges("recover", after_recovery)
+        .add_edge("account", END)
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""Every conditional transition of the conversation, as a pure function of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from langgraph.graph import END
+
+from antiphon.nodes.recover import AROUND_THE_MODEL, BEFORE_RETRIEVAL
+from antiphon.nodes.state import State
+from antiphon.tools.retrieval.analysis import terms
+
+VAGUE = 1
+"""A message with no more content words than this says too little to be answered "I don't know"."""
+
+
+def after_guard_input(state: State) -> Literal["refuse", "look_up_answer"]:
+    """Go on only with a message that may be read."""
+    return "refuse" if state["outcome"] == "refused" else "look_up_answer"
+
+
+def after_look_up(state: State) -> Literal["guard_output", "recall"]:
+    """A kept answer needs no work, but is checked again like any other."""
+    return "guard_output" if state["cached"] else "recall"
+
+
+def after_intent(
+    state: State,
+) -> Literal["ask_clarification", "retrieve_context", "choose_tools", "select_model"]:
+    """Ask when torn between two intents; an unknown intent may still be answered by a page."""
+    intent = state["intent"]
+    asked_already = state.get("pending") is not None
+    if intent is None or intent.certainty == "unknown":
+        return "retrieve_context"
+    if intent.certainty == "ambiguous" and not asked_already:
+        return "ask_clarification"
+    if "knowledge" in intent.needs:
+        return "retrieve_context"
+    return "choose_tools" if "tools" in intent.needs else "select_model"
+
+
+def after_retrieval(
+    min_confidence: float,
+) -> Callable[
+    [State], Literal["ask_clarification", "abstain", "choose_tools", "select_model", "respond"]
+]:
+    """Build the edge that answers, asks or abstains by retrieval confidence."""
+
+    def after_retrieval(
+        state: State,
+    ) -> Literal["ask_clarification", "abstain", "choose_tools", "select_model", "respond"]:
+        intent = state["intent"]
+        confident = (state["retrieval_confidence"] or 0.0) >= min_confidence
+        if intent is not None and "tools" in intent.needs:
+            return "choose_tools"
+        if confident:
+            return "respond" if state["failure"] else "select_model"
+        unread = intent is None or intent.certainty == "unknown"
+        vague = len(terms(state["question"])) <= VAGUE
+        if unread and vague and state.get("pending") is None and state["failure"] is None:
+            return "ask_clarification"
+        return "abstain"
+
+    return after_retrieval
+
+
+def after_choice(state: State) -> Literal["ask_clarification", "call_tools", "select_model"]:
+    """Ask for a missing argument, run the calls, or speak."""
+    if state["calls"]:
+        return "call_tools"
+    return "ask_clarification" if state["missing"] is not None else "select_model"
+
+
+def after_call(state: State) -> Literal["call_tools", "choose_tools"]:
+    """Finish the planned calls, then look whether their results ask for more."""
+    return "call_tools" if state["calls"] else "choose_tools"
+
+
+def after_guard_output(state: State) -> Literal["refuse", "abstain", "keep_answer"]:
+    """A blocked draft is refused, an ungrounded one becomes an "I don't know"."""
+    if state["answer"]:
+        return "keep_answer"
+    return "abstain" if state["outcome"] == "abstained" else "refuse"
+
+
+def after_recovery(
+    state: State,
+) -> Literal["retrieve_context", "respond", "refuse", "account", "__end__"]:
+    """Take the best way that is left; a second fault gets the apology."""
+    failure = state["failure"]
+    node = failure.node if failure else ""
+    if state["answer"]:
+        return END if node == "account" else "account"
+    if state["recoveries"] == 1 and state["question"]:
+        if node in BEFORE_RETRIEVAL:
+            return "retrieve_context"
+        if node in AROUND_THE_MODEL:
+            return "respond"
+    return "refuse"

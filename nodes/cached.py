@@ -1,0 +1,102 @@
+"""The response cache: an answer given before to the very same question, under the same conditions."""
+
+from __future__ import annotations
+
+import hashlib
+
+from langgraph.cache.base import BaseCache
+from langgraph.runtime import Runtime
+
+from antiphon.nodes.state import Context, Node, State, Update, knobs, step
+from antiphon.tools.cache import CachedAnswer, answer_key
+from antiphon.tools.retrieval import Knowledge
+
+
+def look_up_answer(
+    cache: BaseCache[CachedAnswer],
+    knowledge: Knowledge,
+    *,
+    enabled: bool,
+    personal: bool,
+    assistant: str,
+    prompts: str,
+    models: str,
+) -> Node:
+    """Look the question up; the key holds everything that may shape an answer."""
+
+    @step
+    async def look_up_answer(state: State, *, runtime: Runtime[Context]) -> Update:
+        if not enabled or state.get("pending"):
+            return {}
+        context = knobs(runtime)
+        stored = await knowledge.inventory(tenant=context.tenant)
+        key = answer_key(
+            state["question"],
+            tenant=context.tenant,
+            user=context.user if personal else "",
+            locale=context.locale,
+            assistant=assistant,
+            prompts=prompts,
+            models=f"{models}/{context.model}/{context.min_quality}/{context.max_cost_usd}",
+            knowledge=stored.version,
+            history=_history(state),
+        )
+        found = (await cache.aget([((context.tenant,), key)])).get(((context.tenant,), key))
+        if found is None:
+            return {"cache_key": key}
+        return {
+            "cache_key": key,
+            "cached": True,
+            "draft": found.answer,
+            "citations": found.citations,
+            "model": found.model,
+            "retrieval_confidence": found.retrieval_confidence,
+            "support": found.support,
+        }
+
+    return look_up_answer
+
+
+def keep_answer(cache: BaseCache[CachedAnswer], *, ttl_s: int) -> Node:
+    """Keep a clean, grounded, non-personal answer for the next who asks."""
+
+    @step
+    async def keep_answer(state: State, *, runtime: Runtime[Context]) -> Update:
+        if not _worth_keeping(state):
+            return {}
+        kept = CachedAnswer(
+            answer=state["answer"],
+            citations=state["citations"],
+            model=state["model"],
+            retrieval_confidence=state["retrieval_confidence"],
+            support=state["support"],
+            intent=state["intent"].name if state["intent"] else "",
+        )
+        key = ((knobs(runtime).tenant,), state["cache_key"])
+        await cache.aset({key: (kept, ttl_s)})
+        return {}
+
+    return keep_answer
+
+
+def _history(state: State) -> str:
+    """Digest what was said before this message; empty on a thread's first turn."""
+    earlier = [message.text for message in state["messages"][:-1]]
+    if not earlier and not state.get("summary"):
+        return ""
+    said = "\x1f".join([state.get("summary", ""), *earlier])
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _worth_keeping(state: State) -> bool:
+    return (
+        bool(state["cache_key"])
+        and not state["cached"]
+        and state["outcome"] == "answered"
+        and bool(state["citations"])
+        and not state["violations"]
+        and not state["results"]
+        and not state["memories"]
+        and state["failure"] is None
+        and not state["model_failures"]
+    )

@@ -1,0 +1,31 @@
+"""After the answer: what is summarised, what is learnt."""
+
+from __future__ import annotations
+
+from langchain_core.messages import RemoveMessage
+from langgraph.runtime import Runtime
+
+from antiphon.nodes.state import Context, Node, State, Update, caller, step
+from antiphon.tools.memory import MemoryManager
+
+
+def remember(memory: MemoryManager) -> Node:
+    """Summarise what left the window and keep the facts the user told."""
+
+    @step
+    async def remember(state: State, *, runtime: Runtime[Context]) -> Update:
+        who = caller(runtime)
+        digest = await memory.digest(
+            state["messages"],
+            state.get("summary", ""),
+            store=runtime.store,
+            tenant=who.tenant,
+            user=who.user,
+            thread=who.thread,
+        )
+        return {
+            "summary": digest.summary,
+            "messages": [RemoveMessage(id=name) for name in digest.archived],
+        }
+
+    return remember

@@ -1,0 +1,66 @@
+"""The knowledge part of a turn: find passages, or say honestly that they do not answer."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from antiphon.nodes.state import Context, Node, State, Update, knobs, step
+from antiphon.tools.retrieval import Knowledge
+from antiphon.tools.retrieval.confidence import retrieval_confidence
+from antiphon.tools.retrieval.context import Card, Citation, pack
+from antiphon.tools.tokens import TokenCounter
+
+NEAREST = 3
+"""How many pages an abstention names."""
+
+
+def retrieve_context(
+    knowledge: Knowledge, tokens: TokenCounter, *, top_k: int, budget_tokens: int
+) -> Node:
+    """Search, estimate whether the answer is there, and pack what fits the budget."""
+
+    @step
+    async def retrieve_context(state: State, *, runtime: Runtime[Context]) -> Update:
+        question = state["standalone"] or state["question"]
+        hits = await knowledge.search(question, tenant=knobs(runtime).tenant, limit=top_k)
+        return {
+            "cards": pack(hits, budget_tokens=budget_tokens, tokens=tokens),
+            "retrieval_confidence": retrieval_confidence(question, hits),
+            "phase": "information_gathering",
+        }
+
+    return retrieve_context
+
+
+def abstain(*, wording: str, nearest: str) -> Node:
+    """Draft an "I don't know" that names the nearest pages; it passes the output rail as any draft."""
+
+    @step
+    async def abstain(state: State, *, runtime: Runtime[Context]) -> Update:
+        pages = list({card.source: card for card in reversed(state["cards"])}.values())[::-1]
+        citations = tuple(
+            _first_line(card, number) for number, card in enumerate(pages[:NEAREST], start=1)
+        )
+        named = ", ".join(f"{citation.title} [{citation.id}]" for citation in citations)
+        return {
+            "draft": f"{wording} {nearest} {named}." if named else wording,
+            "citations": citations,
+            "outcome": "abstained",
+            "support": None,
+        }
+
+    return abstain
+
+
+def _first_line(card: Card, number: int) -> Citation:
+    """Cite a page by the first line of its passage that holds text."""
+    line = next((line for line in card.text.splitlines() if line.strip()), card.text)
+    start = card.start + card.text.index(line)
+    return Citation(
+        id=number,
+        source=card.source,
+        title=card.title,
+        quote=line,
+        start=start,
+        end=start + len(line),
+    )

@@ -1,0 +1,133 @@
+"""Any validator of guardrails-ai as a guard of ours, with its telemetry off.
+
+The library takes seconds to import, so it is loaded in a thread at the first check, and the
+validator is called directly: no Guard object, no history, no hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from antiphon.tools.errors import GuardBroken
+from antiphon.tools.guards.verdict import Finding, Subject
+from antiphon.tools.privacy import Detector, PatternDetector, Span, mask
+
+if TYPE_CHECKING:
+    from guardrails.classes.validation.validation_result import ValidationResult
+    from guardrails.validator_base import Validator
+
+_SECRET = frozenset({"SECRET", "URL_CREDENTIALS"})
+
+
+class GuardrailsGuard:
+    """Runs one validator: `package.module:Class`, or a registered id such as `antiphon/no_secrets`.
+
+    A failure with a fix masks the text; one without is critical, since nothing else can be shown.
+    """
+
+    def __init__(
+        self,
+        validator: str,
+        options: Mapping[str, JsonValue] | None = None,
+        *,
+        critical: bool = False,
+    ) -> None:
+        self.name = f"guardrails:{validator}"
+        self.critical = critical
+        self._path = validator
+        self._options = dict(options or {})
+        self._validator: Validator | None = None
+        self._loading = asyncio.Lock()
+
+    async def check(self, text: str, subject: Subject) -> Finding:
+        """Ask the validator."""
+        async with self._loading:
+            if self._validator is None:
+                self._validator = await asyncio.to_thread(_load, self._path, self._options)
+        metadata = {"tenant": subject.tenant, "evidence": list(subject.evidence)}
+        result = await asyncio.to_thread(self._validator.validate, text, metadata)
+        return _finding(text, result)
+
+
+def _finding(text: str, result: ValidationResult) -> Finding:
+    from guardrails.classes.validation.validation_result import (  # noqa: PLC0415
+        FailResult,
+        PassResult,
+    )
+
+    if isinstance(result, PassResult):
+        override = result.value_override
+        return Finding(ok=True, text=override if isinstance(override, str) else text)
+    if not isinstance(result, FailResult):
+        raise GuardBroken(f"the validator returned {type(result).__name__}, not a result")
+    reason = "the validator objected"  # its own message may quote the text
+    if isinstance(result.fix_value, str):
+        fixed = result.fix_value
+        return Finding(ok=False, text=fixed, severity="warning", reason=reason, action="masked")
+    return Finding(ok=False, text=text, severity="critical", reason=reason)
+
+
+def _load(path: str, options: Mapping[str, JsonValue]) -> Validator:
+    """Import guardrails silenced, then build the validator."""
+    _silence()
+    from guardrails.validator_base import Validator, get_validator_class  # noqa: PLC0415
+
+    _register_own()
+    module, _, name = path.partition(":")
+    found = getattr(importlib.import_module(module), name, None) if name else get_validator_class(path)
+    if not (isinstance(found, type) and issubclass(found, Validator)):
+        raise GuardBroken(
+            f"{path!r} is not a guardrails validator",
+            hint="Write package.module:Class, or the id it is registered under.",
+        )
+    built: Validator = found(on_fail="noop", **options)
+    return built
+
+
+def _silence() -> None:
+    """Switch telemetry off before any validator is built; the library has no setting for it."""
+    from guardrails.classes.rc import RC  # noqa: PLC0415
+    from guardrails.settings import settings  # noqa: PLC0415
+
+    quiet = RC(enable_metrics=False, use_remote_inferencing=False)
+    settings.rc = quiet
+    settings.disable_tracing = True
+    # Code that reads ~/.guardrailsrc afresh must not find metrics on, which is the default.
+    RC.load = classmethod(lambda cls, logger=None: quiet)  # type: ignore[method-assign, assignment]
+
+
+def _register_own() -> None:
+    """Register `antiphon/no_secrets`, so that others' Guards may use it too."""
+    from guardrails.classes.validation.validation_result import (  # noqa: PLC0415
+        FailResult,
+        PassResult,
+        ValidationResult,
+    )
+    from guardrails.validator_base import (  # noqa: PLC0415
+        Validator,
+        register_validator,
+        validators_registry,
+    )
+
+    if "antiphon/no_secrets" in validators_registry:
+        return
+
+    @register_validator(name="antiphon/no_secrets", data_type="string")
+    class NoSecrets(Validator):
+        """API keys, private keys and passwords in URLs."""
+
+        def _validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:  # noqa: ANN401, ARG002
+            found = _secrets(PatternDetector(), str(value))
+            if not found:
+                return PassResult()
+            masked, _ = mask(str(value), found)
+            return FailResult(error_message="a secret stands in the text", fix_value=masked)
+
+
+def _secrets(detector: Detector, text: str) -> list[Span]:
+    return [span for span in detector.find(text) if span.kind in _SECRET]

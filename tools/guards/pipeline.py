@@ -1,0 +1,74 @@
+"""The rail: guards in a row, each seeing what the one before left.
+
+A guard that breaks is itself a finding: fail closed where it is critical, otherwise say so, go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from antiphon.tools.guards.verdict import Finding, Guard, Subject, Verdict, Violation
+from antiphon.tools.resilience import Switches
+
+
+class GuardRail:
+    """Runs guards in order and stops at the first that blocks."""
+
+    def __init__(
+        self,
+        guards: Sequence[Guard],
+        *,
+        timeout_s: float = 5.0,
+        switches: Switches | None = None,
+    ) -> None:
+        self._guards = tuple(guards)
+        self._timeout_s = timeout_s
+        self._switches = switches or Switches()
+
+    async def judge(self, text: str, subject: Subject) -> Verdict:
+        """Run every guard in order; stop at the first critical violation. Never raises."""
+        violations: list[Violation] = []
+        for guard in self._guards:
+            finding = await self._run(guard, text, subject)
+            if isinstance(finding, Violation):
+                violations.append(finding)
+                if guard.critical:
+                    return Verdict(allowed=False, text="", violations=tuple(violations))
+                continue
+            if not finding.ok:
+                violations.append(self._violation(guard, finding, text))
+                if violations[-1].action == "blocked":
+                    return Verdict(allowed=False, text="", violations=tuple(violations))
+            text = finding.text
+        return Verdict(allowed=True, text=text, violations=tuple(violations))
+
+    async def _run(self, guard: Guard, text: str, subject: Subject) -> Finding | Violation:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                finding = await guard.check(text, subject)
+            if not isinstance(finding, Finding):
+                raise TypeError(type(finding).__name__)
+        # Guards are other people's code (a validator, a user's module) and may raise anything. What
+        # a broken guard means is decided here, by its `critical`; cancellation still passes.
+        except Exception as error:  # noqa: BLE001
+            return Violation(
+                guard=guard.name,
+                severity="critical" if guard.critical else "warning",
+                action="failed",
+                # The class alone: a message may quote the text.
+                reason=f"the guard failed: {type(error).__name__}",
+            )
+        return finding
+
+    def _violation(self, guard: Guard, finding: Finding, before: str) -> Violation:
+        blocks = finding.severity == "critical" or (
+            finding.severity == "high" and self._switches.strict_guards
+        )
+        done = finding.action or ("noted" if finding.text == before else "removed")
+        return Violation(
+            guard=guard.name,
+            severity=finding.severity,
+            action="blocked" if blocks else done,
+            reason=finding.reason,
+        )

@@ -1,0 +1,43 @@
+"""Append-only files of JSON lines, shared by processes: one write a line, torn lines skipped."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+
+def append_line(path: Path, value: Mapping[str, object]) -> None:
+    """Append one object as one line, in a single write, readable by the owner only.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.write(file, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(file)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
+    """Yield each object of the file in order; nothing when there is no file."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            try:
+                value = json.loads(line)
+            except ValueError:  # torn by a full disk or a crash: the other lines still count
+                continue
+            if isinstance(value, dict):
+                yield value

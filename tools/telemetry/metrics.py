@@ -1,0 +1,79 @@
+"""Prometheus figures of finished turns: the only file that knows prometheus_client.
+
+Labels are closed sets (outcomes, nodes, models, guards, tools); tenants and users are never labels.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from antiphon.tools.telemetry.turn import TurnRecord
+
+TURN_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60)
+"""10 s is the latency rule's threshold, so it must be an edge."""
+NODE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _Figures:
+    """The collectors, registered once in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"antiphon_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, edges: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"antiphon_{name}", text, labels, buckets=edges, registry=registry)
+
+        self.turns = counter("turns_total", "Turns by how they ended.", "outcome")
+        self.turn_s = histogram("turn_seconds", "Duration of a turn.", TURN_BUCKETS_S)
+        self.node_s = histogram("node_seconds", "Time in a node.", NODE_BUCKETS_S, "node")
+        self.tokens = counter("tokens_total", "Tokens read and written.", "direction", "model")
+        self.cost = counter("cost_usd_total", "Cost of model calls, US dollars.", "model")
+        self.violations = counter(
+            "violations_total", "What guards found.", "guard", "severity", "action"
+        )
+        self.tools = counter("tool_calls_total", "Tool calls by success.", "tool", "ok")
+        self.recoveries = counter("recoveries_total", "Turns that needed recovery.", "code")
+        self.cache_hits = counter("cache_hits_total", "Turns answered from the cache.")
+
+
+# A registry refuses a second collector of the same name; the next Metrics over the same registry
+# (another runtime in this process) must therefore count on with the first one's.
+_REGISTERED: WeakKeyDictionary[CollectorRegistry, _Figures] = WeakKeyDictionary()
+
+
+class Metrics:
+    """Counts turns in a registry; several may share one."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._registry = registry
+        if registry not in _REGISTERED:
+            _REGISTERED[registry] = _Figures(registry)
+        self._figures = _REGISTERED[registry]
+
+    def observe(self, turn: TurnRecord) -> None:
+        """Count one finished turn."""
+        figures = self._figures
+        figures.turns.labels(turn.outcome).inc()
+        figures.turn_s.observe(turn.duration_ms / 1000)
+        for node, ms in turn.node_ms.items():
+            figures.node_s.labels(node).observe(ms / 1000)
+        model = turn.model or "none"
+        figures.tokens.labels("input", model).inc(turn.input_tokens)
+        figures.tokens.labels("output", model).inc(turn.output_tokens)
+        figures.cost.labels(model).inc(turn.cost_usd)
+        for guard, severity, action in turn.violations:
+            figures.violations.labels(guard, severity, action).inc()
+        for tool, ok in turn.tools:
+            figures.tools.labels(tool, str(ok).lower()).inc()
+        if turn.failed:
+            figures.recoveries.labels(turn.failure.rpartition(": ")[2] or "unknown").inc()
+        if turn.cached:
+            figures.cache_hits.inc()
+
+    def page(self) -> tuple[bytes, str]:
+        """Return the scrape page and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST

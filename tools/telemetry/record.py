@@ -1,0 +1,126 @@
+"""The report of a finished turn: metrics, one log line, one stored line, the alert rules."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from antiphon.tools.errors import StorageUnwritable
+from antiphon.tools.telemetry.alerts import Alerts
+from antiphon.tools.telemetry.jsonl import append_line
+from antiphon.tools.telemetry.logs import Log
+from antiphon.tools.telemetry.metrics import Metrics
+from antiphon.tools.telemetry.turn import Alert, TurnRecord
+
+RECORDS = "turns.jsonl"
+"""Name of the turn records in the data folder."""
+KEY_BYTES = 32
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+class TurnTelemetry:
+    """Implements Telemetry over metrics, log, records file and alert rules."""
+
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        log: Log,
+        alerts: Alerts,
+        records: Path | None,
+        hash_key: bytes,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.metrics = metrics
+        self._log = log
+        self._alerts = alerts
+        self._records = records
+        self._hash_key = hash_key
+        self._clock = clock
+
+    def hash(self, text: str) -> str:
+        """Return a keyed hash of a text; empty for an empty one, so that absence shows."""
+        if not text:
+            return ""
+        return hmac.new(self._hash_key, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+    async def record(self, turn: TurnRecord) -> Sequence[Alert]:
+        """Update metrics, write the log line and the turn record, and return what fires."""
+        self.metrics.observe(turn)
+        self._log.info("turn", **_line(turn))
+        await self._store(turn)
+        alerts = self._alerts.check(turn)
+        for alert in alerts:
+            self._log.warning(
+                "alert", rule=alert.rule, severity=alert.severity, said=alert.message
+            )
+        return alerts
+
+    async def _store(self, turn: TurnRecord) -> None:
+        if self._records is None:
+            return
+        line = {"at": self._clock().isoformat(timespec="milliseconds"), **asdict(turn)}
+        try:
+            await asyncio.to_thread(append_line, self._records, line)
+        except OSError as error:
+            # An answer that was given must not be lost over its record.
+            self._log.error("turn record was not written", turn=turn.turn, error=str(error))
+
+
+def _line(turn: TurnRecord) -> dict[str, object]:
+    """Return what the log says of a turn: the record without its per-node times."""
+    fields = asdict(turn)
+    del fields["node_ms"]
+    return fields
+
+
+def load_hash_key(folder: Path) -> bytes:
+    """Return the hash key kept in `folder`, making it on first use.
+
+    Raises:
+        StorageUnwritable: there is no key and none can be written.
+    """
+    path = folder / "hash.key"
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    # Linking a complete file into place lets one of several starting processes win, whole.
+    fresh = path.with_name(f"hash.{secrets.token_hex(4)}.tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageUnwritable(
+            f"the key for log hashes could not be made in {str(folder)!r}: {error}",
+            hint="Set ANTIPHON_HASH_KEY, or ANTIPHON_DATA_DIR to a folder that can be written.",
+        ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def build_telemetry(
+    *, data_dir: Path | None, log: Log, hash_key: bytes, metrics: Metrics | None = None
+) -> TurnTelemetry:
+    """Return telemetry with the standard rules; records go to `data_dir` where one is given."""
+    return TurnTelemetry(
+        metrics=metrics or Metrics(),
+        log=log,
+        alerts=Alerts(),
+        records=data_dir / RECORDS if data_dir else None,
+        hash_key=hash_key,
+    )
