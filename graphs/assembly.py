@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore
+
+from antiphon.graphs.assistant import Assistant, GuardForm, ToolForm, load_assistant
+from antiphon.graphs.conversation import build_conversation
+from antiphon.graphs.declared import DeclaredKnowledge
+from antiphon.graphs.incident import Responder, build_incident
+from antiphon.graphs.ingest import ingest_paths
+from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations
+from antiphon.graphs.threads import Conversations, Graph
+from antiphon.prompts.library import PromptFiles
+from antiphon.tools.errors import StorageUnwritable
+from antiphon.tools.guards.build import build_guard
+from antiphon.tools.guards.pipeline import GuardRail
+from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
+from antiphon.tools.memory.conversation import ConversationMemory
+from antiphon.tools.models import LAST_RESORT, ModelCard
+from antiphon.tools.models.catalog import KNOWN
+from antiphon.tools.models.embeddings import make_embedder
+from antiphon.tools.models.extractive import Extractive
+from antiphon.tools.models.providers import connect
+from antiphon.tools.models.router import ModelRouter
+from antiphon.tools.models.scoring import Weights
+from antiphon.tools.privacy import PatternDetector
+from antiphon.tools.resilience import Switches
+from antiphon.tools.retrieval import Embedder, Knowledge
+from antiphon.tools.retrieval.local import SqliteKnowledge
+from antiphon.tools.telemetry.incidents import IncidentLog
+from antiphon.tools.telemetry.logs import build_log
+from antiphon.tools.telemetry.notify import build_notifier
+from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry
+from antiphon.tools.tokens import ApproximateCounter
+from antiphon.tools.toolbox import ToolSpec
+from antiphon.tools.toolbox.executor import AssistantToolbox
+from antiphon.tools.toolbox.registry import load_tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +59,23 @@ class Runtime:
     settings: Settings
     services: Services
     conversations: Conversations
+    folder: Path
+    """Where this assistant's data lies."""
+    responder: Responder
+
+
+def sample_folder() -> Path:
+    """Return the folder of the sample assistant."""
+    return Path(str(files("antiphon.examples"))) / "help_centre"
+
+
+def data_folder(settings: Settings, assistant: Assistant) -> Path:
+    """Return where an assistant's data lies: two assistants never share anything."""
+    if assistant.id:
+        return settings.data_dir / assistant.id
+    slug = re.sub(r"[^a-z0-9]+", "-", assistant.folder.name.lower()).strip("-") or "assistant"
+    place = hashlib.sha256(str(assistant.folder).encode()).hexdigest()[:8]
+    return settings.data_dir / f"{slug}-{place}"
 
 
 @asynccontextmanager
@@ -28,9 +85,132 @@ async def open_runtime(
     """Open databases, build services, compile the graphs; close all on leaving.
 
     `services` replaces what would be built (tests, benchmarks).
+
+    Raises AssistantError, SettingsError, StorageError.
     """
-    raise NotImplementedError
-    yield
+    form = load_assistant(assistant or settings.assistant or sample_folder())
+    folder = data_folder(settings, form)
+    if services is None:
+        services = await asyncio.to_thread(build_services, settings, form)
+    responder = build_responder(settings, services, folder)
+    services = replace(services, respond_to=responder)
+    try:
+        async with open_persistence(settings, folder) as persistence:
+            graph = compile_conversation(services, persistence.saver, persistence.store)
+            yield Runtime(
+                settings=settings,
+                services=services,
+                conversations=Conversations(graph),
+                folder=folder,
+                responder=responder,
+            )
+    finally:
+        await responder.drain()
+        await _close(services.knowledge)
+
+
+def compile_conversation(
+    services: Services,
+    saver: BaseCheckpointSaver[str] | None = None,
+    store: BaseStore | None = None,
+) -> Graph:
+    """Compile the table under its public name."""
+    return build_conversation(services).compile(
+        checkpointer=saver, store=store, name="conversation"
+    )
+
+
+def build_services(settings: Settings, assistant: Assistant) -> Services:
+    """Build every service. Blocking, and quick: models and databases open at their first use.
+
+    Raises AssistantError, SettingsError, StorageError.
+    """
+    folder = data_folder(settings, assistant)
+    make_folder(folder)
+    embedder, switches, tokens = make_embedder(settings.embedder), Switches(), ApproximateCounter()
+    intents, memory = assistant.intents, assistant.memory
+    knowledge = _knowledge(settings, assistant, embedder, folder)
+    knowledge.bind(
+        lambda paths, tenant: ingest_paths(knowledge.stored, tokens, paths, tenant=tenant)
+    )
+    return Services(
+        assistant=assistant,
+        input_rail=_rail(assistant, "input", switches),
+        output_rail=_rail(assistant, "output", switches),
+        cache=open_cache(settings, folder),
+        memory=ConversationMemory(
+            embedder=embedder,
+            tokens=tokens,
+            window_tokens=memory.window_tokens,
+            keep_last=memory.keep_last,
+            long_term_items=memory.long_term_items,
+            recalled=memory.recalled,
+        ),
+        intents=EmbeddingClassifier(
+            [
+                DeclaredIntent(**form.model_dump(exclude_defaults=False))
+                for form in intents.declared
+            ],
+            embedder,
+            threshold=intents.threshold,
+            margin=intents.margin,
+        ),
+        knowledge=knowledge,
+        embedder=embedder,
+        toolbox=AssistantToolbox(
+            [_spec(form, assistant.folder) for form in assistant.tools],
+            embedder=embedder,
+            switches=switches,
+            data_dir=folder,
+        ),
+        models=_models(settings, assistant, embedder, switches),
+        prompts=PromptFiles(assistant.folder / "prompts"),
+        tokens=tokens,
+        telemetry=_telemetry(settings, folder),
+        switches=switches,
+    )
+
+
+def build_responder(settings: Settings, services: Services, folder: Path) -> Responder:
+    """Build what starts the incident graph for alerts."""
+    log = build_log(level=settings.log_level, form=settings.log_format)
+    incidents = IncidentLog(folder / "incidents.jsonl")
+    graph = build_incident(
+        services.switches,
+        incidents,
+        build_notifier(log, webhook=settings.alert_webhook),
+        models=lambda: [card.name for card in model_cards(settings, services.assistant)],
+    ).compile(name="incident")
+    return Responder(graph, switches=services.switches, incidents=incidents, log=log)
+
+
+def model_cards(settings: Settings, assistant: Assistant) -> tuple[ModelCard, ...]:
+    """Return the models on offer: what settings and the assistant name, else the extractive one."""
+    cards = {
+        form.name: ModelCard(
+            name=form.name,
+            context_tokens=form.context_tokens,
+            input_usd_per_mtok=form.input_usd_per_mtok,
+            output_usd_per_mtok=form.output_usd_per_mtok,
+            first_token_s=form.first_token_s,
+            tokens_per_s=form.tokens_per_s,
+            quality=form.quality,
+            capabilities=frozenset({"chat", "tools"} if form.tools else {"chat"}),
+        )
+        for form in assistant.models.catalogue
+    }
+    named = settings.model or LAST_RESORT
+    if named not in cards and (settings.model or not cards):
+        unknown = ModelCard(
+            name=named,
+            context_tokens=8192,
+            first_token_s=1.0,
+            tokens_per_s=50.0,
+            quality=0.6,
+            capabilities=frozenset({"chat", "tools"}),
+        )
+        cards = {named: KNOWN.get(named, unknown), **cards}
+    return tuple(cards.values())
 
 
 async def ingest(
@@ -46,4 +226,118 @@ async def ingest(
 
     `progress(done, total)` is called per file.
     """
-    raise NotImplementedError
+    knowledge = runtime.services.knowledge
+    declared = knowledge if isinstance(knowledge, DeclaredKnowledge) else None
+    report = await ingest_paths(
+        declared.stored if declared else knowledge,
+        runtime.services.tokens,
+        paths,
+        tenant=tenant,
+        replace=replace,
+        dry_run=dry_run,
+        progress=progress,
+    )
+    if replace and not dry_run and declared:
+        await declared.by_hand(tenant)
+    return report
+
+
+def _knowledge(
+    settings: Settings, assistant: Assistant, embedder: Embedder, folder: Path
+) -> DeclaredKnowledge:
+    alpha = assistant.knowledge.alpha
+    stored: Knowledge
+    if settings.weaviate_url:
+        from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
+
+        stored = WeaviateKnowledge(
+            settings.weaviate_url,
+            grpc_port=settings.weaviate_grpc_port,
+            key=settings.weaviate_key.get_secret_value(),
+            embedder=embedder,
+            alpha=alpha,
+            collection=_collection(folder.name),
+        )
+    else:
+        stored = SqliteKnowledge(folder / "knowledge.db", embedder, alpha=alpha)
+    paths = [assistant.folder / path for path in assistant.knowledge.paths]
+    return DeclaredKnowledge(stored, paths, notes=folder / "declared.json")
+
+
+def _collection(name: str) -> str:
+    """Return a Weaviate collection name: letters and digits, beginning with a capital."""
+    return "Antiphon" + "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name))
+
+
+def _rail(assistant: Assistant, side: str, switches: Switches) -> GuardRail:
+    entries: tuple[GuardForm, ...] = getattr(assistant.guards, side)
+    detector = PatternDetector()
+    return GuardRail(
+        [
+            build_guard(
+                entry.use,
+                entry.options,
+                critical=entry.critical,
+                allowed_links=assistant.guards.allowed_links,
+                max_chars=assistant.guards.max_chars,
+                detector=detector,
+                rail="input" if side == "input" else "output",
+            )
+            for entry in entries
+        ],
+        switches=switches,
+    )
+
+
+def _spec(form: ToolForm, folder: Path) -> ToolSpec:
+    policy = form.model_dump(exclude={"path"})
+    return ToolSpec(tool=load_tool(form.path, folder), **policy)
+
+
+def _models(
+    settings: Settings, assistant: Assistant, embedder: Embedder, switches: Switches
+) -> ModelRouter:
+    weights = assistant.models.weights
+    return ModelRouter(
+        model_cards(settings, assistant),
+        weights=Weights(cost=weights.cost, latency=weights.latency, quality=weights.quality),
+        connect=partial(
+            connect,
+            url=settings.model_url,
+            key=settings.model_key.get_secret_value(),
+            gguf=settings.gguf,
+            max_tokens=assistant.models.output_tokens,
+        ),
+        last_resort=Extractive(embedder=embedder),
+        switches=switches,
+    )
+
+
+def _telemetry(settings: Settings, folder: Path) -> TurnTelemetry:
+    log = build_log(level=settings.log_level, form=settings.log_format)
+    given = settings.hash_key.get_secret_value().encode()
+    return build_telemetry(data_dir=folder, log=log, hash_key=given or _hash_key(folder))
+
+
+def _hash_key(folder: Path) -> bytes:
+    """Return the data folder's own key for text hashes, made at the first use."""
+    path = folder / "hash.key"
+    try:
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StorageUnwritable(
+            f"{path.name} cannot be written to the data folder: {error.strerror}",
+            hint="Set ANTIPHON_DATA_DIR to a folder that can be written.",
+        ) from error
+    return path.read_bytes()
+
+
+async def _close(knowledge: Knowledge) -> None:
+    stored = knowledge.stored if isinstance(knowledge, DeclaredKnowledge) else knowledge
+    close = getattr(stored, "close", None)
+    if close is not None:
+        await close()

@@ -177,6 +177,11 @@ class Assistant(_Form):
     """One bot: persona, knowledge, intents, tools, models, guards, memory, golden set."""
 
     name: str = Field(min_length=1)
+    id: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9-]*)?$",
+        description="Names its data; when not set, the folder's place does.",
+    )
     description: str = ""
     persona: str = Field(default="You are a helpful, brief and honest support assistant.")
     languages: tuple[str, ...] = Field(default=("en",), min_length=1)
@@ -229,6 +234,11 @@ def load_assistant(folder: Path) -> Assistant:
         raise _mistakes(path, tuple(_located(tree, error))) from error
     fingerprint = hashlib.sha256(raw).hexdigest()[:16]
     return form.model_copy(update={"folder": folder.resolve(), "fingerprint": fingerprint})
+
+
+def line_of(folder: Path, keys: Sequence[str | int]) -> int:
+    """Return the 1-based line of a key in the folder's file, which must be loadable."""
+    return _line(YAML(typ="rt").load((folder / FILE).read_text("utf-8")), keys)
 
 
 def _marked(error: YAMLError) -> bool:

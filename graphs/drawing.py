@@ -126,12 +126,9 @@ def render(drawn: Sketch) -> str:
     placed = place(
         widths, [(e.source, e.target) for e in flow], rightmost=frozenset({RECOVERY}), gap=30
     )
-    left = min(x - widths[n] / 2 for n, (x, _) in placed.at.items()) - MARGIN
-    right = max(
-        [x + widths[n] / 2 for n, (x, _) in placed.at.items()]
-        + [x for route in placed.routes.values() for x, _ in route]
-    )
-    trunk = right + 34
+    bends = [x for route in placed.routes.values() for x, _ in route]
+    left = min([x - widths[n] / 2 for n, (x, _) in placed.at.items()] + bends) - MARGIN
+    trunk = max([x + widths[n] / 2 for n, (x, _) in placed.at.items()] + bends) + 34
     top = -BOX_HEIGHT / 2 - MARGIN - (26 if drawn.name else 0)
     bottom = max(y for _, y in placed.at.values()) + BOX_HEIGHT / 2 + MARGIN
     body = [

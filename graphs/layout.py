@@ -65,28 +65,24 @@ def place(
 
 
 def _loops(nodes: Sequence[str], edges: Sequence[Edge]) -> set[Edge]:
-    """Return the edges that close a cycle, as a depth-first walk meets them."""
-    targets: dict[str, list[str]] = {}
-    for source, target in edges:
-        targets.setdefault(source, []).append(target)
-    found: set[Edge] = set()
-    open_: set[str] = set()
-    done: set[str] = set()
+    """Return the edges of cycles that lead back, in the order in which nodes are declared."""
+    place_of = {name: i for i, name in enumerate(nodes)}
+    return {
+        (source, target)
+        for source, target in edges
+        if place_of[target] < place_of[source] and source in _reached(target, edges)
+    }
 
-    def walk(node: str) -> None:
-        open_.add(node)
-        for target in targets.get(node, ()):
-            if target in open_:
-                found.add((node, target))
-            elif target not in done:
-                walk(target)
-        open_.discard(node)
-        done.add(node)
 
-    for node in nodes:
-        if node not in done:
-            walk(node)
-    return found
+def _reached(start: str, edges: Sequence[Edge]) -> set[str]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        here = waiting.pop()
+        for source, target in edges:
+            if source == here and target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return seen
 
 
 def _depths(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:

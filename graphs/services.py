@@ -33,6 +33,10 @@ class Deadlines:
     """Above the longest tool deadline, so that a slow tool is a failed call and not a failed turn."""
 
 
+async def unattended(alerts: Sequence[Alert]) -> None:
+    """Let alerts pass: nobody responds to incidents."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The frozen bundle that `build_conversation` closes over."""
@@ -50,7 +54,7 @@ class Services:
     prompts: Prompts
     tokens: TokenCounter
     telemetry: Telemetry
-    respond_to: Callable[[Sequence[Alert]], Awaitable[None]]
+    respond_to: Callable[[Sequence[Alert]], Awaitable[None]] = unattended
     """Starts the incident graph for alerts that fired; must return at once."""
     switches: Switches = field(default_factory=Switches)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -15,19 +15,41 @@ from typing import Annotated
 import click
 import typer
 
-from antiphon.gateway.cli import ask, chat
+from antiphon.gateway.cli import (
+    ask,
+    bench,
+    chat,
+    check,
+    debug,
+    doctor,
+    evaluate,
+    graph,
+    ingest,
+    init,
+    search,
+    serve,
+)
 from antiphon.gateway.cli.output import fail
 from antiphon.tools.errors import AntiphonError, AssistantError, InputError, SettingsError
 
 app = typer.Typer(
     name="antiphon",
     help="A declarative, graph-based agent runtime for production chatbots.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(ask.ask)
 app.command()(chat.chat)
+app.command()(init.init)
+app.command()(check.check)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(graph.graph)
+app.command()(debug.debug)
+app.add_typer(evaluate.app, name="eval")
+app.command()(bench.bench)
+app.command()(serve.serve)
+app.command()(doctor.doctor)
 
 
 def _version(asked: bool) -> None:
@@ -50,7 +72,7 @@ def antiphon(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     as_json = "--json" in given
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -21,7 +21,7 @@ _ACTIVE_ELEMENT = re.compile(
 )
 _COMMENT = re.compile(r"<!--[\s\S]*?(?:-->|$)|<![\[a-z][^>]*>?|<\?[^>]*>?", re.IGNORECASE)
 # A tag with anything beside its name; `<order number>` and `a < b` are text, not tags.
-_TAG = re.compile(r"<\s*/?\s*([a-zA-Z][a-zA-Z0-9:-]*)((?:[\s/]|(?<=[a-z]))[^<>]*)?(?:>|$|(?=<))")
+_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:-]*)((?:[\s/]|(?<=[a-z]))[^<>]*)?(?:>|$|(?=<))")
 _ATTRIBUTE = re.compile(r"\b(href|src)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
 _HTML_NAMES = frozenset(
     "a abbr address area article aside audio b base bdi bdo big blink blockquote body br button "
@@ -53,7 +53,7 @@ _SCRIPT_URL = re.compile(
 )
 _DOMAIN = re.compile(
     r"(?<![\w@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
-    r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|me|security|example)"
+    r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
     r"\b(?![\w@-]|\.\w)(?:[/?#:][^\s<>\"'`|)\]]*)?",
     re.IGNORECASE,
 )
@@ -75,9 +75,9 @@ class Links:
         """Return the text without foreign targets and active HTML."""
         cleaned = self.clean(text)
         # Entities may spell a tag or a scheme that a renderer would read.
-        if cleaned == text and (plain := html.unescape(html.unescape(text))) != text:
-            bare = self.clean(plain)
-            cleaned = text if bare == plain else bare
+        plain = html.unescape(html.unescape(cleaned))
+        if plain != cleaned and (bare := self.clean(plain)) != plain:
+            cleaned = bare
         if cleaned == text:
             return Finding(ok=True, text=text)
         reason = "a link, an image or active HTML that is not allowed"

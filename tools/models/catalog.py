@@ -38,16 +38,13 @@ class ModelCard:
         return self.input_usd_per_mtok is not None and self.output_usd_per_mtok is not None
 
 
-EXTRACTIVE = "extractive"
-"""The model that is always there: it quotes the passages it is given."""
-
 _TOOL_USER: frozenset[Capability] = frozenset({"chat", "tools", "json"})
 
 KNOWN: Mapping[str, ModelCard] = {
     card.name: card
     for card in (
         ModelCard(
-            name=EXTRACTIVE,
+            name=LAST_RESORT,
             context_tokens=1_000_000,
             input_usd_per_mtok=0.0,
             output_usd_per_mtok=0.0,

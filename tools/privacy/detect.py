@@ -59,16 +59,16 @@ _SSN = r"(?<![\w-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"
 _IP = r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|(?=[0-9a-fA-F:]*::|(?:[0-9a-fA-F]+:){7})[0-9a-fA-F:]{3,39})(?![\w:]|\.\d)"
 _PHONE = (
     r"(?<![\w.,/:#-])(?:(?:\+|00)\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?"
-    r"\d{1,10}(?:[ .-]\d{2,5}){0,5}(?:(?:x| ?ext\.? ?)\d{1,5})?(?![\w/:-]|[.,]\d)"
+    r"\d{1,10}(?:[ .-]\d{2,5}){0,5}(?:(?:x| ?ext\.? ?)\d{1,5})?(?![\w/:]|[.,-]\d)"
 )
 _SAYS_PHONE = re.compile(
     r"\b(?:phone|call|tele?|telephone|mobile|cell|number|fax|whatsapp|sms|text|reach|contact|ring|"
-    r"dial|telefon|handy|nummer|móvil|teléfono|téléphone|portable)\b",
+    r"dial|messages?|answering|telefon|handy|nummer|móvil|teléfono|téléphone|portable)\b",
     re.IGNORECASE,
 )
 _SAYS_OTHER = re.compile(
     r"(?:\b(?:order|invoice|ticket|tracking|reference|ref|case|account|customer|item|part|serial|"
-    r"booking|article|sku|id|code|pin|version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id"
+    r"booking|article|sku|id|licen[cs]e|passport|policy|membership|code|pin|version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id"
     r"|code))?\b|#|[$€£¥])[^\w]{0,3}(?:is |was )?$",
     re.IGNORECASE,
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import snowballstemmer
@@ -51,6 +52,8 @@ LANGUAGES = {
     "yi": "yiddish",
 }
 
+MAX_QUERY_TERMS = 400
+
 # Snowball's pure Python stemmers keep their state in the object.
 _stemming = threading.Lock()
 
@@ -64,6 +67,17 @@ def terms(text: str, language: str = "en") -> list[str]:
         if word not in stop and (term := _stem(word, tag)):
             found.append(term)
     return found
+
+
+def query_terms(query: str, languages: Sequence[str]) -> list[str]:
+    """Analyse a query as each of the passages' languages would be.
+
+    A term counts as often as the query says it: in a long message that tells what it is about.
+    """
+    counts: Counter[str] = Counter()
+    for language in languages:
+        counts |= Counter(terms(query, language))
+    return list(counts.elements())[:MAX_QUERY_TERMS]
 
 
 def words(text: str) -> list[str]:

@@ -8,7 +8,8 @@ beside them, and it takes no model.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from antiphon.tools.retrieval.analysis import terms
@@ -73,7 +74,7 @@ def _claim_before(position: int, answer: str, claims: Sequence[Span]) -> str:
     return MARKERS.sub("", answer[slice(*begun[-1])]) if begun else ""
 
 
-def _quote(wanted: Set[str], card: Card, language: str) -> Citation | None:
+def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | None:
     """Return the run of sentences in the card that shares most content words with a claim."""
     spans = sentences(card.text)
     words = [frozenset(terms(card.text[slice(*span)], language)) for span in spans]

@@ -109,7 +109,7 @@ def unfence(text: str) -> tuple[Card, ...]:
     )  # fmt: skip
 
 
-def fence_result(name: str, ok: bool, text: str) -> str:  # noqa: FBT001
+def fence_result(name: str, ok: bool, text: str) -> str:
     """Return what a tool gave as a `<tool_result>` element."""
     flag = "true" if ok else "false"
     body = text.translate(IN_TEXT)
@@ -198,6 +198,6 @@ def _sentence_end(text: str, limit: int) -> int:
 
 
 def _word_end(text: str, limit: int) -> int:
-    """Return the end of the last whole word within the limit; the limit where words are unspaced."""
+    """Return the end of the last whole word within the limit; the limit in unspaced text."""
     spaces = [match.start() for match in re.finditer(r"\s+", text[: limit + 1])]
     return spaces[-1] if spaces and spaces[-1] else limit

@@ -10,7 +10,8 @@ import numpy as np
 
 from antiphon.tools.retrieval.fusion import min_max
 from antiphon.tools.retrieval.passages import Change, Embedder, Hit, Inventory, Passage
-from antiphon.tools.retrieval.sqlite_file import PassageFile, Vectors, digest
+from antiphon.tools.retrieval.records import digest
+from antiphon.tools.retrieval.sqlite_file import PassageFile, Vectors
 
 DEPTH = 100
 """Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
@@ -56,7 +57,7 @@ class SqliteKnowledge:
 
     def _search(self, query: str, vector: Vectors, tenant: str, limit: int) -> tuple[Hit, ...]:
         legs = self._file.legs(query, vector, tenant=tenant, depth=max(DEPTH, 2 * limit))
-        fused = min_max(legs.bm25, legs.cosine, self._alpha)
+        fused = min_max(legs.bm25, legs.dense, self._alpha)
         best = list(fused)[:limit]
         found = self._file.passages(best, tenant=tenant) if best else {}
         return tuple(

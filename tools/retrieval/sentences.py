@@ -12,10 +12,14 @@ from collections.abc import Iterator
 Span = tuple[int, int]
 
 ABBREVIATIONS = frozenset(
-    """abb approx art aug avg bzw ca capt cf co corp dec dept dr ed eg e.g est etc evtl feb fig ggf
-    gov hon i.e ie inc inkl jan jr lt ltd max messrs min mio mr mrs ms mt nov nr oct okt p.a pl pp
-    prof resp rev sen sep sept sr sra srta st str tel u.a u.s u.s.a usw vgl vol vs z.b zzgl
-    """.split()
+    re.findall(
+        r"\S+",
+        """
+        abb approx art aug avg bzw ca capt cf co corp dec dept dr ed eg e.g est etc evtl feb fig ggf
+        gov hon i.e ie inc inkl jan jr lt ltd max messrs min mio mr mrs ms mt nov nr oct okt p.a pl
+        pp prof resp rev sen sep sept sr sra srta st str tel u.a u.s u.s.a usw vgl vol vs z.b zzgl
+        """,
+    )
 )
 """Words whose full stop does not end a sentence (English, German, a few Spanish and French)."""
 BEFORE_NUMBERS = frozenset(["no", "nos", "p", "sec", "ch", "abs", "núm", "pág"])
@@ -29,8 +33,8 @@ QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+")
 RULE = frozenset(" \t|-:=*_")
 """All that thematic breaks, underlines of headings and the second row of a table are made of."""
 STOP = re.compile(
-    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?:[ \t]*\[\d{1,3}\])*+(?=\s)"  # noqa: RUF001
-    r"|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"  # noqa: RUF001
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?:[ \t]*\[\d{1,3}\])*+(?=\s)"
+    r"|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"
 )
 """The end of a sentence with closing quotes and citation markers; possessive, so linear."""
 WORD_BEFORE = re.compile(r"[^\s(\[\"“„'*_]*$")
@@ -98,7 +102,7 @@ def _split(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
     """Tell whether a full stop ends its sentence."""
-    if stop.group()[0] in "。！？":  # noqa: RUF001
+    if stop.group()[0] in "。！？":
         return True
     following = text[stop.end() : min(end, stop.end() + 8)].lstrip().lstrip("\"'“„«(*_>")[:1]
     if following.islower():

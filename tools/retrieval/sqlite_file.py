@@ -6,14 +6,12 @@ FTS5 table, so that neither words nor their statistics cross from one tenant to 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +24,9 @@ from antiphon.tools.errors import (
     StorageBusy,
     StorageUnwritable,
 )
-from antiphon.tools.retrieval.analysis import terms
+from antiphon.tools.retrieval.analysis import query_terms, terms
 from antiphon.tools.retrieval.passages import Change, Passage
+from antiphon.tools.retrieval.records import digest, record, restore
 
 Vectors = NDArray[np.float32]
 
@@ -48,7 +47,6 @@ SCHEMA = """
 COLUMNS = 'id, source, title, heading, text, "start", "end", language, updated, labels'
 # Every character that analysis leaves in a term is a token character here.
 TOKENIZER = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
-MAX_QUERY_TERMS = 64
 KEPT_TENANTS = 16
 
 
@@ -66,10 +64,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Legs:
-    """What keyword and dense search found, by passage id; each cosine is known."""
+    """What keyword and dense search found, by passage id."""
 
     bm25: Mapping[str, float]
+    dense: Mapping[str, float]
+    """Cosines of the nearest."""
     cosine: Mapping[str, float]
+    """Cosines of everything either leg found."""
 
 
 class PassageFile:
@@ -95,15 +96,16 @@ class PassageFile:
             self._check_embedder(db)
             index = self._index(db, tenant)
             if index is None:
-                return Legs(bm25={}, cosine={})
+                return Legs(bm25={}, dense={}, cosine={})
             cosines = index.vectors @ vector
             count = min(depth, len(cosines))
-            chosen = set(np.argpartition(-cosines, count - 1)[:count].tolist())
+            nearest = np.argpartition(-cosines, count - 1)[:count].tolist()
             matched = _keyword(db, _tenant(db, tenant), _match(query, index.languages), depth)
             bm25 = {index.position[row]: score for row, score in matched.items()}
             return Legs(
                 bm25={index.ids[at]: score for at, score in bm25.items()},
-                cosine={index.ids[at]: float(cosines[at]) for at in (*chosen, *bm25)},
+                dense={index.ids[at]: float(cosines[at]) for at in nearest},
+                cosine={index.ids[at]: float(cosines[at]) for at in {*nearest, *bm25}},
             )
 
     def passages(self, ids: Sequence[str], *, tenant: str) -> dict[str, Passage]:
@@ -114,7 +116,7 @@ class PassageFile:
                 f"SELECT {COLUMNS} FROM passages WHERE tenant = ? AND id IN ({marks})",  # noqa: S608
                 (_tenant(db, tenant), *ids),
             )
-            return {row[0]: _passage(row) for row in found}
+            return {row[0]: restore(row) for row in found}
 
     def digests(self, source: str, *, tenant: str) -> dict[str, str]:
         """Return the content digest of each passage stored for a source."""
@@ -242,12 +244,6 @@ class PassageFile:
         self._check_embedder(db)
 
 
-def digest(passage: Passage) -> str:
-    """Hash all of a passage: an edit to its labels or title counts as a change too."""
-    content = json.dumps(_record(passage), ensure_ascii=False)
-    return blake2b(content.encode(), digest_size=16).hexdigest()
-
-
 @contextmanager
 def mapped(path: Path) -> Iterator[None]:
     """Turn SQLite's and the file system's errors into ours."""
@@ -341,7 +337,7 @@ def _insert(db: sqlite3.Connection, key: int, passage: Passage, vector: Vectors)
     made = digest(passage)
     row = db.execute(
         f"INSERT INTO passages (tenant, {COLUMNS}, digest, vector) VALUES ({','.join('?' * 13)})",  # noqa: S608
-        (key, *_record(passage), made, vector.astype("<f4").tobytes()),
+        (key, *record(passage), made, vector.astype("<f4").tobytes()),
     ).lastrowid
     db.execute(
         f"INSERT INTO terms_{key} (rowid, terms) VALUES (?, ?)",  # noqa: S608
@@ -362,8 +358,8 @@ def _keyword(db: sqlite3.Connection, key: int, match: str, depth: int) -> dict[i
 
 
 def _match(query: str, languages: Sequence[str]) -> str:
-    found = dict.fromkeys(term for language in languages for term in terms(query, language))
-    return " OR ".join(f'"{term}"' for term in list(found)[:MAX_QUERY_TERMS])
+    found = query_terms(query, languages)
+    return " OR ".join(f'"{term}"' for term in found)
 
 
 def _load(db: sqlite3.Connection, key: int, version: str) -> Index:
@@ -379,34 +375,4 @@ def _load(db: sqlite3.Connection, key: int, version: str) -> Index:
         position={row: at for at, row in enumerate(rows)},
         vectors=flat.reshape(len(found), -1),
         languages=tuple(sorted({str(row[3]) for row in found})),
-    )
-
-
-def _record(passage: Passage) -> tuple[str | int, ...]:
-    return (
-        passage.id,
-        passage.source,
-        passage.title,
-        passage.heading,
-        passage.text,
-        passage.start,
-        passage.end,
-        passage.language,
-        passage.updated,
-        json.dumps(passage.labels),
-    )
-
-
-def _passage(row: tuple[str, str, str, str, str, int, int, str, str, str]) -> Passage:
-    return Passage(
-        id=row[0],
-        source=row[1],
-        title=row[2],
-        heading=row[3],
-        text=row[4],
-        start=row[5],
-        end=row[6],
-        language=row[7],
-        updated=row[8],
-        labels=tuple(json.loads(row[9])),
     )

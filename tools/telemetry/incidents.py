@@ -104,7 +104,8 @@ class IncidentLog:
         """Return the latest incidents, newest first, each as it stands now."""
         lines = await asyncio.to_thread(lambda: list(read_lines(self._path)))
         latest = {incident.id: incident for incident in map(_INCIDENT.validate_python, lines)}
-        return sorted(latest.values(), key=lambda each: each.opened, reverse=True)[:limit]
+        newest_first = reversed(latest.values())
+        return sorted(newest_first, key=lambda each: each.opened, reverse=True)[:limit]
 
 
 def restore(switches: Switches, thrown: Iterable[Switch]) -> None:

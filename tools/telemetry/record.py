@@ -22,6 +22,7 @@ from antiphon.tools.telemetry.turn import Alert, TurnRecord
 
 RECORDS = "turns.jsonl"
 """Name of the turn records in the data folder."""
+HASH_KEY = "hash.key"
 KEY_BYTES = 32
 
 
@@ -63,9 +64,7 @@ class TurnTelemetry:
         await self._store(turn)
         alerts = self._alerts.check(turn)
         for alert in alerts:
-            self._log.warning(
-                "alert", rule=alert.rule, severity=alert.severity, said=alert.message
-            )
+            self._log.warning("alert", rule=alert.rule, severity=alert.severity, said=alert.message)
         return alerts
 
     async def _store(self, turn: TurnRecord) -> None:
@@ -92,8 +91,8 @@ def load_hash_key(folder: Path) -> bytes:
     Raises:
         StorageUnwritable: there is no key and none can be written.
     """
-    path = folder / "hash.key"
-    with suppress(FileNotFoundError):
+    path = folder / HASH_KEY
+    if path.is_file():
         return path.read_bytes()
     # Linking a complete file into place lets one of several starting processes win, whole.
     fresh = path.with_name(f"hash.{secrets.token_hex(4)}.tmp")
@@ -110,7 +109,8 @@ def load_hash_key(folder: Path) -> bytes:
             hint="Set ANTIPHON_HASH_KEY, or ANTIPHON_DATA_DIR to a folder that can be written.",
         ) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
 
 
 def build_telemetry(

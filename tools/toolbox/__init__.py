@@ -9,5 +9,15 @@ from antiphon.tools.toolbox.calls import (
     ToolResult,
     ToolSpec,
 )
+from antiphon.tools.toolbox.executor import AssistantToolbox
 
-__all__ = ["Caller", "Missing", "Plan", "ToolCall", "ToolResult", "ToolSpec", "Toolbox"]
+__all__ = [
+    "AssistantToolbox",
+    "Caller",
+    "Missing",
+    "Plan",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
+    "Toolbox",
+]

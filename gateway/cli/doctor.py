@@ -1,0 +1,237 @@
+"""`antiphon doctor`: every setting, and whether what it names is there. Connects only to what is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
+from antiphon.gateway.cli.output import console, emit, table, visible
+from antiphon.tools.errors import AntiphonError
+
+if TYPE_CHECKING:
+    from antiphon.graphs.assembly import Runtime
+    from antiphon.graphs.settings import Settings
+
+EXTRAS = {
+    "server": "langgraph_cli",
+    "local": "xllamacpp",
+    "pii": "presidio_analyzer",
+    "postgres": "psycopg",
+    "redis": "redis",
+    "mcp": "langchain_mcp_adapters",
+    "otel": "opentelemetry.sdk",
+}
+"""Extra of the package, and a module that it installs."""
+REACH_S = 2.0
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
+
+Status = Literal["ok", "missing", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing looked at."""
+
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""
+
+
+def doctor(tenant: Tenant = "default", assistant: AssistantFolder = None, as_json: AsJson = False) -> int:
+    """Show every setting and check what it names; exit 1 when something configured fails."""
+    from antiphon.graphs.settings import read_settings
+
+    settings = read_settings()
+    chosen = assistant or settings.assistant
+    rows = asyncio.run(_looked_at(settings, chosen, tenant))
+    ok = all(row.status != "failed" for row in rows)
+    if as_json:
+        checks = [asdict(row) for row in rows]
+        emit({"ok": ok, "settings": list(_settings(settings)), "checks": checks})
+    else:
+        _show(settings, rows)
+    return 0 if ok else 1
+
+
+def _settings(settings: Settings) -> Iterator[dict[str, str]]:
+    from pydantic import SecretStr
+
+    for name, field in type(settings).model_fields.items():
+        value, default = getattr(settings, name), field.get_default(call_default_factory=True)
+        secret = isinstance(value, SecretStr)
+        yield {
+            "name": f"ANTIPHON_{name.upper()}",
+            "value": ("set" if value.get_secret_value() else "not set") if secret else _said(value),
+            "default": "not set" if secret else _said(default),
+            "description": field.description or "",
+        }
+
+
+def _said(value: object) -> str:
+    return "not set" if value is None or value == "" else str(value)
+
+
+async def _looked_at(settings: Settings, assistant: Path | None, tenant: str) -> list[Row]:
+    rows = [_data_dir(settings.data_dir), _sqlite(), _assistant(assistant)]
+    rows += [row async for row in _servers(settings)]
+    if all(row.status != "failed" for row in rows):
+        rows += [row async for row in _runtime(assistant, tenant)]
+    return [*rows, _langsmith(settings), *_extras()]
+
+
+def _data_dir(folder: Path) -> Row:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        remedy = "Set ANTIPHON_DATA_DIR to a folder that can be written."
+        return Row(name="data folder", status="failed", detail=f"{folder}: {error.strerror}", remedy=remedy)
+    return Row(name="data folder", status="ok", detail=f"{folder} can be written")
+
+
+def _sqlite() -> Row:
+    try:
+        with sqlite3.connect(":memory:") as memory:
+            memory.execute("create virtual table probe using fts5(text)")
+    except sqlite3.OperationalError as error:
+        remedy = "Use a Python whose SQLite has FTS5, or set ANTIPHON_WEAVIATE_URL."
+        return Row(name="SQLite", status="failed", detail=f"no FTS5: {error}", remedy=remedy)
+    return Row(name="SQLite", status="ok", detail=f"{sqlite3.sqlite_version} with FTS5")
+
+
+def _assistant(folder: Path | None) -> Row:
+    from antiphon.graphs.checks import check_assistant
+
+    if folder is None:
+        return Row(name="assistant", status="ok", detail="the sample help centre")
+    problems = check_assistant(folder)
+    if not problems:
+        return Row(name="assistant", status="ok", detail=str(folder))
+    remedy = f"`antiphon check {folder}` lists all of them."
+    detail = f"{folder}: {len(problems)} mistakes, the first: {problems[0]}"
+    return Row(name="assistant", status="failed", detail=detail, remedy=remedy)
+
+
+async def _servers(settings: Settings) -> AsyncIterator[Row]:
+    configured = {
+        "Weaviate": ("ANTIPHON_WEAVIATE_URL", settings.weaviate_url, "SQLite holds the knowledge"),
+        "PostgreSQL": (
+            "ANTIPHON_POSTGRES_URL",
+            settings.postgres_url.get_secret_value(),
+            "SQLite holds the threads",
+        ),
+        "Redis": (
+            "ANTIPHON_REDIS_URL",
+            settings.redis_url.get_secret_value(),
+            "SQLite holds the cache",
+        ),
+        "model server": ("ANTIPHON_MODEL_URL", settings.model_url, "no server of one's own"),
+    }
+    for name, (variable, url, instead) in configured.items():
+        if url:
+            yield await _reached(name, variable, url)
+        else:
+            yield Row(name=name, status="ok", detail=f"not configured: {instead}")
+
+
+async def _reached(name: str, variable: str, url: str) -> Row:
+    """Open a connection and close it: whether somebody listens there."""
+    remedy = f"Start it, or mend {variable}."
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError as error:
+        return Row(name=name, status="failed", detail=f"not an address: {error}", remedy=remedy)
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), REACH_S)
+        writer.close()
+        await writer.wait_closed()
+    except TimeoutError:
+        detail = f"{host}:{port} did not answer in {REACH_S:g} s"
+        return Row(name=name, status="failed", detail=detail, remedy=remedy)
+    except OSError as error:
+        why = error.strerror or str(error)
+        return Row(name=name, status="failed", detail=f"{host}:{port}: {why}", remedy=remedy)
+    return Row(name=name, status="ok", detail=f"{host}:{port} answers")
+
+
+async def _runtime(assistant: Path | None, tenant: str) -> AsyncIterator[Row]:
+    """Open everything as a conversation would, and look at what it holds."""
+    try:
+        async with opened(assistant) as runtime:
+            yield await _knowledge(runtime, tenant)
+            yield await _embedder(runtime)
+            yield _model(runtime)
+    except AntiphonError as error:
+        yield Row(name="runtime", status="failed", detail=error.message, remedy=error.hint)
+
+
+async def _knowledge(runtime: Runtime, tenant: str) -> Row:
+    held = await runtime.services.knowledge.inventory(tenant=tenant)
+    if not held.sources:
+        remedy = "`antiphon ingest PATH` reads files and folders."
+        return Row(name="knowledge", status="missing", detail=f"{held.backend}: nothing", remedy=remedy)
+    passages = sum(held.sources.values())
+    detail = f"{held.backend}: {passages} passages of {len(held.sources)} files, version {held.version}"
+    return Row(name="knowledge", status="ok", detail=detail)
+
+
+async def _embedder(runtime: Runtime) -> Row:
+    embedder = runtime.services.embedder
+    vector = (await embedder.embed(["probe"]))[0]
+    return Row(name="embedder", status="ok", detail=f"{embedder.name}, {len(vector)} dimensions")
+
+
+def _model(runtime: Runtime) -> Row:
+    from antiphon.tools.models import Task
+
+    task = Task(input_tokens=500, output_tokens=200)
+    chosen = runtime.services.models.select(task)
+    wanted = runtime.settings.model
+    detail = f"{chosen.model} would answer: {chosen.reason}"
+    if wanted and chosen.model != wanted and any(wanted in why for why in chosen.excluded):
+        why = next(why for why in chosen.excluded if wanted in why)
+        remedy = "Set ANTIPHON_MODEL_KEY, or choose another ANTIPHON_MODEL."
+        return Row(name="model", status="failed", detail=why, remedy=remedy)
+    return Row(name="model", status="ok", detail=detail)
+
+
+def _langsmith(settings: Settings) -> Row:
+    state = "on: traces are sent" if settings.langsmith else "off: nothing is sent"
+    return Row(name="LangSmith", status="ok", detail=state)
+
+
+def _extras() -> Iterator[Row]:
+    for extra, module in EXTRAS.items():
+        top = module.partition(".")[0]
+        there = find_spec(top) is not None and find_spec(module) is not None
+        yield Row(
+            name=f"extra {extra}",
+            status="ok" if there else "missing",
+            detail="installed" if there else "not installed",
+            remedy="" if there else f"pip install 'antiphon[{extra}]' where you need it.",
+        )
+
+
+def _show(settings: Settings, rows: list[Row]) -> None:
+    shown = [(s["name"], s["value"], s["default"], s["description"]) for s in _settings(settings)]
+    table("Settings", ("variable", "value", "default", "what it does"), shown)
+    out = console()
+    out.print("Checks", style="bold")
+    styles = {"ok": "green", "missing": "yellow", "failed": "bold red"}
+    for row in rows:
+        out.print(f"  {row.status:8}", style=styles[row.status], end="")
+        out.print(visible(f"{row.name}: {row.detail}"))
+        if row.remedy:
+            out.print(visible(f"          {row.remedy}"), style="dim")

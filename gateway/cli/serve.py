@@ -1,0 +1,91 @@
+"""`antiphon serve`: the HTTP gateway; open to other machines only when it asks for keys."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.gateway.cli.options import AssistantFolder
+from antiphon.tools.errors import AntiphonError, SettingsError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    assistant: AssistantFolder = None,
+) -> None:
+    """Serve the gateway: HTTP API, OpenAI-compatible endpoint, web console."""
+    import uvicorn
+
+    from antiphon.graphs.assistant import load_assistant
+    from antiphon.graphs.settings import read_settings
+
+    if assistant is not None:
+        load_assistant(assistant)
+        # Workers are new processes: the environment is what they inherit.
+        os.environ["ANTIPHON_ASSISTANT"] = str(assistant.resolve())
+    settings = read_settings()
+    require_keys(host, keys=bool(settings.api_keys.get_secret_value()))
+    require_free(host, port)
+    print(f"Antiphon listens on http://{host}:{port} (Ctrl-C stops it)", flush=True)
+    try:
+        uvicorn.run(
+            "antiphon.gateway.cli.serve:application",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_level=settings.log_level,
+        )
+    except SystemExit as stop:
+        raise AntiphonError("the gateway could not start", hint="See the log above.") from stop
+
+
+def application() -> Starlette:
+    """Make the app that the environment describes, once per worker."""
+    from antiphon.gateway.app import create_app
+    from antiphon.graphs.settings import read_settings
+
+    settings = read_settings()
+    return create_app(settings, settings.assistant)
+
+
+def require_keys(host: str, *, keys: bool) -> None:
+    """Refuse to listen beyond this machine without API keys. Raises SettingsError."""
+    if keys or host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise SettingsError(
+            f"refusing to listen on {host}: without API keys anyone who reaches it could use it",
+            hint="Set ANTIPHON_API_KEYS=key=tenant,..., or listen on 127.0.0.1.",
+        )
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise when `host:port` cannot be listened on, saying why."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AntiphonError(
+                f"port {port} on {host} is in use", hint=f"Try `antiphon serve --port {port + 1}`."
+            ) from error
+        raise AntiphonError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -1,0 +1,106 @@
+"""The knowledge an assistant declares, kept in step with its files, for each tenant that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage
+
+Ingest = Callable[[Sequence[Path], str], Awaitable[object]]
+"""Ingests paths for a tenant."""
+BY_HAND = "by hand"
+"""Marks a tenant whose knowledge was replaced by `antiphon ingest --replace`."""
+
+
+class DeclaredKnowledge:
+    """A Knowledge that brings in the assistant's own files before its first use.
+
+    What was brought in is noted per tenant; changed files are ingested again at the next start,
+    and only their changed passages are embedded.
+    """
+
+    def __init__(self, stored: Knowledge, paths: Sequence[Path], *, notes: Path) -> None:
+        self.stored = stored
+        self._paths = tuple(paths)
+        self._notes = notes
+        self._ingest: Ingest | None = None
+        self._ready: dict[str, asyncio.Task[None]] = {}
+
+    def bind(self, ingest: Ingest) -> None:
+        """Say how to ingest: the ingest graph needs this very object, so it comes after."""
+        self._ingest = ingest
+
+    async def ready(self, tenant: str) -> None:
+        """Bring the declared files in if that was not done, or if they changed since."""
+        task = self._ready.get(tenant)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = self._ready[tenant] = asyncio.create_task(self._bring_in(tenant))
+        # A turn that runs out of time must not stop the ingestion that the next one needs.
+        await asyncio.shield(task)
+
+    async def by_hand(self, tenant: str) -> None:
+        """Note that the tenant's knowledge no longer follows the declared files."""
+        await asyncio.to_thread(self._note, tenant, BY_HAND)
+        self._ready[tenant] = asyncio.create_task(_nothing())
+
+    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search."""
+        await self.ready(tenant)
+        return await self.stored.search(query, tenant=tenant, limit=limit)
+
+    async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
+        """Make `source` consist of exactly these passages; embed only those that are new."""
+        return await self.stored.upsert(source, passages, tenant=tenant)
+
+    async def remove(self, sources: Sequence[str], *, tenant: str) -> int:
+        """Forget whole sources; return how many passages went."""
+        return await self.stored.remove(sources, tenant=tenant)
+
+    async def inventory(self, *, tenant: str) -> Inventory:
+        """Say what is stored, and under which version."""
+        await self.ready(tenant)
+        return await self.stored.inventory(tenant=tenant)
+
+    async def _bring_in(self, tenant: str) -> None:
+        paths = [path for path in self._paths if path.exists()]
+        seen, noted = await asyncio.to_thread(lambda: (_fingerprint(paths), self._noted()))
+        before = noted.get(tenant)
+        if not paths or self._ingest is None or before == BY_HAND:
+            return
+        if before == seen and (await self.stored.inventory(tenant=tenant)).version:
+            return
+        await self._ingest(paths, tenant)
+        await asyncio.to_thread(self._note, tenant, seen)
+
+    def _noted(self) -> dict[str, str]:
+        try:
+            notes = json.loads(self._notes.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(tenant): str(note) for tenant, note in notes.items()}
+
+    def _note(self, tenant: str, note: str) -> None:
+        notes = {**self._noted(), tenant: note}
+        fresh = self._notes.with_suffix(".new")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(notes, indent=1), "utf-8")
+        fresh.replace(self._notes)
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
+    """Hash names, sizes and times of the declared files: cheap enough for every start."""
+    seen = hashlib.sha256()
+    for root in paths:
+        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
+            if path.is_file():
+                stat = path.stat()
+                seen.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return seen.hexdigest()

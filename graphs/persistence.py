@@ -1,0 +1,196 @@
+"""Where threads, memory and cached answers live: SQLite by default, PostgreSQL and Redis by a setting."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from langgraph.cache.base import BaseCache
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.store.base import BaseStore
+
+from antiphon.graphs.settings import Settings
+from antiphon.nodes.state import Failure, Pending, Step
+from antiphon.tools.cache import CachedAnswer
+from antiphon.tools.errors import (
+    SettingsError,
+    StorageBusy,
+    StorageCorrupt,
+    StorageError,
+    StorageUnwritable,
+)
+from antiphon.tools.guards import Violation
+from antiphon.tools.intent import Intent
+from antiphon.tools.memory import Memory
+from antiphon.tools.models import Scored, Selection, Usage
+from antiphon.tools.retrieval.context import Card, Citation
+from antiphon.tools.toolbox import Missing, ToolCall, ToolResult
+
+STORED = (
+    CachedAnswer,
+    Card,
+    Citation,
+    Failure,
+    Intent,
+    Memory,
+    Missing,
+    Pending,
+    Scored,
+    Selection,
+    Step,
+    ToolCall,
+    ToolResult,
+    Usage,
+    Violation,
+)
+"""The only types of ours that a checkpoint may bring back to life."""
+
+BUSY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persistence:
+    """An open checkpointer and store."""
+
+    saver: BaseCheckpointSaver[str]
+    store: BaseStore
+
+
+def serializer() -> JsonPlusSerializer:
+    """Return the strict serializer: nothing but the listed types is ever constructed."""
+    return JsonPlusSerializer(
+        allowed_msgpack_modules=[(kind.__module__, kind.__name__) for kind in STORED]
+    )
+
+
+@asynccontextmanager
+async def open_persistence(settings: Settings, folder: Path) -> AsyncIterator[Persistence]:
+    """Open the checkpointer and the store; SQLite files lie in `folder`.
+
+    Raises StorageError.
+    """
+    url = settings.postgres_url.get_secret_value()
+    async with AsyncExitStack() as stack:
+        yield await (_postgres(url, stack) if url else _sqlite(folder, stack))
+
+
+async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
+    import aiosqlite
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+    from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+    make_folder(folder)
+    with storage_errors():
+        threads = await stack.enter_async_context(
+            aiosqlite.connect(folder / "threads.db", timeout=BUSY_S)
+        )
+        saver = AsyncSqliteSaver(threads, serde=serializer())
+        memory = await stack.enter_async_context(
+            aiosqlite.connect(folder / "memory.db", timeout=BUSY_S, isolation_level=None)
+        )
+        store = await stack.enter_async_context(AsyncSqliteStore(memory))
+        await _until_free(saver.setup)
+        await _until_free(store.setup)
+    return Persistence(saver=saver, store=store)
+
+
+async def _until_free(setup: Callable[[], Awaitable[None]]) -> None:
+    """Set a database up; SQLite does not wait when two processes switch to WAL at once."""
+    for pause in (0.05, 0.2, 0.5, 1.0, 2.0):
+        try:
+            return await setup()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await asyncio.sleep(pause)
+    return await setup()
+
+
+async def _postgres(url: str, stack: AsyncExitStack) -> Persistence:
+    try:
+        from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+        from langgraph.store.postgres.aio import AsyncPostgresStore
+    except ImportError as error:
+        raise SettingsError(
+            "ANTIPHON_POSTGRES_URL is set but the PostgreSQL driver is not installed",
+            hint="pip install 'antiphon[postgres]'",
+        ) from error
+    import psycopg
+
+    try:
+        saver = await stack.enter_async_context(
+            AsyncPostgresSaver.from_conn_string(url, serde=serializer())
+        )
+        store = await stack.enter_async_context(AsyncPostgresStore.from_conn_string(url))
+        await saver.setup()
+        await store.setup()
+    except psycopg.Error as error:
+        raise StorageError(
+            f"PostgreSQL did not answer: {type(error).__name__}",
+            hint="Check ANTIPHON_POSTGRES_URL and that the server is up.",
+        ) from error
+    return Persistence(saver=saver, store=store)
+
+
+def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
+    """Return the response cache: Redis when configured, else a SQLite file in `folder`.
+
+    Blocking: opens a file. Raises StorageError.
+    """
+    url = settings.redis_url.get_secret_value()
+    if url:
+        try:
+            import redis
+            from langgraph.cache.redis import RedisCache
+        except ImportError as error:
+            raise SettingsError(
+                "ANTIPHON_REDIS_URL is set but the Redis driver is not installed",
+                hint="pip install 'antiphon[redis]'",
+            ) from error
+        client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+        return RedisCache(client, serde=serializer(), prefix="antiphon:answers:")
+    from langgraph.cache.sqlite import SqliteCache
+
+    make_folder(folder)
+    with storage_errors():
+        return SqliteCache(path=str(folder / "answers.db"), serde=serializer())
+
+
+def make_folder(folder: Path) -> None:
+    """Create the data folder. Raises StorageUnwritable."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageUnwritable(
+            f"the data folder {str(folder)!r} cannot be made: {error.strerror}",
+            hint="Set ANTIPHON_DATA_DIR to a folder that can be written.",
+        ) from error
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what SQLite raises about threads and memory into ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        if "locked" in said or "busy" in said:
+            raise StorageBusy(
+                "another process holds the conversation database",
+                hint="Try again in a moment, or use PostgreSQL for many processes.",
+            ) from error
+        if any(word in said for word in ("readonly", "full", "unable to open", "disk I/O")):
+            raise StorageUnwritable(
+                f"the conversation database cannot be written: {said}",
+                hint="Free some space or set ANTIPHON_DATA_DIR to a folder that can be written.",
+            ) from error
+        raise StorageCorrupt(
+            f"the conversation database is damaged: {said}",
+            hint="Move threads.db and memory.db out of the data folder and start again; "
+            "`antiphon doctor` shows where it is.",
+        ) from error

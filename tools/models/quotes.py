@@ -1,0 +1,137 @@
+"""What can be quoted from a passage: whole sentences, list items and table rows.
+
+An item or a row means little alone, so it carries what introduces it: the line before the list,
+the header of the table. Headings introduce; they are never quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from antiphon.tools.retrieval.context import Card
+from antiphon.tools.retrieval.sentences import HEADING, MARKER, sentences
+
+Kind = Literal["prose", "item", "step", "row"]
+
+EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+SPACE = re.compile(r"\s+")
+CELL = re.compile(r"\s*(?<!\\)\|\s*")
+INDENT = re.compile(r"[ \t]{2,}\S")
+RULED = re.compile(r"[ \t:|]*-[ \t:|-]*")
+"""The line under a table's header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """One quotable unit of a passage."""
+
+    card: Card
+    index: int
+    """Its place among the units of the passage."""
+    kind: Kind
+    text: str
+    """As shown: on one line, without marks that read badly."""
+    lead: str = ""
+    """What introduces an item: shown once before the items quoted."""
+    group: int = 0
+    """Units of one list, and the line that introduces it, share it; 0 outside lists."""
+
+    @property
+    def meaning(self) -> str:
+        """What is compared with the question: the unit with what introduces it."""
+        head = self.lead or self.card.heading
+        return f"{head} {self.text}" if head and self.kind != "prose" else self.text
+
+    @property
+    def words(self) -> int:
+        """How many words it takes to show, its lead-in aside."""
+        return len(self.text.split())
+
+
+def quotes(card: Card) -> tuple[Quote, ...]:
+    """Return the passage's quotable units in order."""
+    return _Reader(card).read()
+
+
+class _Reader:
+    """Walks the units of one passage, remembering what introduces the next."""
+
+    def __init__(self, card: Card) -> None:
+        self._card = card
+        self._found: list[Quote] = []
+        self._prose = ""
+        """The latest sentence outside lists and tables."""
+        self._lead = ""
+        self._group = 0
+        self._header: list[str] = []
+        self._in_list = False
+
+    def read(self) -> tuple[Quote, ...]:
+        """Return the units in order."""
+        text = self._card.text
+        for start, end in sentences(text):
+            line = text.rfind("\n", 0, start) + 1
+            marker = MARKER.match(text, line)
+            unit = text[start:end]
+            if HEADING.match(text, line):
+                self._prose, self._in_list = "", False
+            elif text[line:start].strip() == "|":
+                self._row(unit, _line_after(text, end))
+            elif marker and marker.end() >= start:
+                self._item(unit, step=marker.group().strip()[:1].isdigit())
+            elif self._in_list and (marker or INDENT.match(text, line)):
+                self._go_on(unit)
+            else:
+                self._sentence(unit)
+        return tuple(self._found)
+
+    def _row(self, unit: str, below: str) -> None:
+        cells = [_clean(cell) for cell in CELL.split(unit)]
+        self._in_list = False
+        if RULED.fullmatch(below):
+            self._header = cells
+        else:
+            self._add("row", _labelled(self._header, cells))
+
+    def _item(self, unit: str, *, step: bool) -> None:
+        if not self._in_list:
+            self._group += 1
+            self._lead = self._prose if self._prose.endswith(":") else ""
+        self._in_list = True
+        self._add("step" if step else "item", _clean(unit), lead=self._lead, group=self._group)
+
+    def _go_on(self, unit: str) -> None:
+        """Add a sentence to the item it stands in."""
+        item = self._found[-1]
+        self._found[-1] = replace(item, text=f"{item.text} {_clean(unit)}")
+
+    def _sentence(self, unit: str) -> None:
+        shown = _clean(unit)
+        self._prose, self._in_list, self._header = shown, False, []
+        # A line that only introduces the list below it belongs to that list.
+        self._add("prose", shown, group=self._group + 1 if shown.endswith(":") else 0)
+
+    def _add(self, kind: Kind, text: str, *, lead: str = "", group: int = 0) -> None:
+        index = len(self._found)
+        self._found.append(
+            Quote(card=self._card, index=index, kind=kind, text=text, lead=lead, group=group)
+        )
+
+
+def _line_after(text: str, end: int) -> str:
+    newline = text.find("\n", end)
+    return "" if newline < 0 else text[newline + 1 :].split("\n", 1)[0]
+
+
+def _clean(text: str) -> str:
+    return SPACE.sub(" ", EMPHASIS.sub(r"\2", text)).strip()
+
+
+def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:
+    """Return a row as `header: cell; header: cell`, empty cells left out."""
+    names = [*header, *[""] * (len(cells) - len(header))]
+    pairs = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell]
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs)

@@ -1,0 +1,284 @@
+"""Knowledge on a Weaviate server: one multi-tenant collection, the vectors and terms our own.
+
+Every call has a deadline and passes a breaker, because the client alone may wait a minute for a
+server that is down. The keyword leg searches the same analysed terms as the SQLite backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from antiphon.tools.errors import (
+    KnowledgeError,
+    KnowledgeMissing,
+    KnowledgeUnavailable,
+    SettingsError,
+)
+from antiphon.tools.resilience import Breaker
+from antiphon.tools.retrieval.analysis import query_terms, terms
+from antiphon.tools.retrieval.passages import Change, Embedder, Hit, Inventory, Passage
+from antiphon.tools.retrieval.records import FIELDS, Record, digest, record, restore
+
+if TYPE_CHECKING:
+    from weaviate import WeaviateAsyncClient
+    from weaviate.collections import CollectionAsync
+    from weaviate.collections.classes.internal import Object
+
+    Properties = Mapping[str, "str | int"]
+    Collection = CollectionAsync[Properties, None]
+    Found = Object[Properties, None]
+
+VECTOR = "dense"
+BATCH = 200
+WRITE_DEADLINES = 10
+"""A batch of passages may take this many search deadlines."""
+MAX_PER_SOURCE = 10_000
+NAMESPACE = uuid.UUID("5a6f7b0e-7f0c-5a53-9a86-6f6a1f0f1b52")
+# `id` is reserved by the server.
+STORED = ("passage_id", *FIELDS[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What is noted per tenant beside the passages."""
+
+    version: str
+    embedder: str
+    languages: tuple[str, ...]
+
+
+class WeaviateKnowledge:
+    """`Knowledge` for more than one process or machine; connects on first use."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        grpc_port: int,
+        key: str,
+        embedder: Embedder,
+        alpha: float = 0.5,
+        collection: str = "AntiphonPassage",
+        deadline_s: float = 2.0,
+        breaker: Breaker | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SettingsError(f"not a Weaviate address: {url!r}", hint="http(s)://host:port")
+        self._url = url
+        self._host = parts.hostname
+        self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 8080)
+        self._grpc_port = grpc_port
+        self._key = key
+        self._embedder = embedder
+        self._alpha = alpha
+        self._name = collection
+        self._deadline_s = deadline_s
+        self._breaker = breaker or Breaker()
+        self._opening = asyncio.Lock()
+        self._client: WeaviateAsyncClient | None = None
+        self._counted: dict[str, Inventory] = {}
+
+    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search."""
+        vector = (await self._embedder.embed([query]))[0]
+        async with self._call() as client:
+            ledger = await self._ledger(client, tenant)
+            if ledger is None:
+                return ()
+            self._check_embedder(ledger)
+            found = await self._hybrid(
+                self._passages(client, tenant), query_terms(query, ledger.languages), vector, limit
+            )
+        near = np.asarray(vector, dtype=np.float32)
+        return tuple(_hit(one, near) for one in found)
+
+    async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
+        """Make `source` consist of exactly these passages; embed only those that are new."""
+        wanted = {passage.id: passage for passage in passages}
+        async with self._call(WRITE_DEADLINES) as client:
+            await self._create(client)
+            ledger = await self._ledger(client, tenant)
+            if ledger is not None:
+                self._check_embedder(ledger)
+            stored = await self._stored(client, tenant, source) if ledger else {}
+        fresh = [p for p in wanted.values() if stored.get(p.id) != digest(p)]
+        gone = [key for key in stored if key not in wanted]
+        if fresh or gone:
+            vectors = await self._embedder.embed([p.searchable for p in fresh]) if fresh else []
+            spoken = {p.language for p in fresh} | set(ledger.languages if ledger else ())
+            await self._note(tenant, spoken)
+            for start in range(0, len(fresh), BATCH):
+                end = start + BATCH
+                await self._insert(tenant, fresh[start:end], vectors[start:end])
+            for start in range(0, len(gone), BATCH):
+                await self._delete(tenant, source, gone[start : start + BATCH])
+            await self._note(tenant, spoken)
+        return Change(added=len(fresh), unchanged=len(wanted) - len(fresh), removed=len(gone))
+
+    async def remove(self, sources: Sequence[str], *, tenant: str) -> int:
+        """Forget whole sources; return how many passages went."""
+        gone = 0
+        for source in sources:
+            try:
+                gone += (await self.upsert(source, (), tenant=tenant)).removed
+            except KnowledgeMissing:
+                return gone
+        return gone
+
+    async def inventory(self, *, tenant: str) -> Inventory:
+        """Say what is stored, and under which version."""
+        empty = Inventory(sources={}, version="", backend="weaviate")
+        async with self._call() as client:
+            try:
+                ledger = await self._ledger(client, tenant)
+            except KnowledgeMissing:
+                return empty
+            if ledger is None:
+                return empty
+            known = self._counted.get(tenant)
+            if known is None or known.version != ledger.version:
+                counts = await self._counts(client, tenant)
+                known = Inventory(
+                    sources=counts, version=ledger.version if counts else "", backend="weaviate"
+                )
+                self._counted[tenant] = known
+            return known
+
+    async def close(self) -> None:
+        """Close the connection; the next call opens it again."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    @asynccontextmanager
+    async def _call(self, deadlines: float = 1) -> AsyncIterator[WeaviateAsyncClient]:
+        """Hold every conversation with the server to a deadline, and count how it went."""
+        import grpc.aio
+        from weaviate.exceptions import WeaviateBaseError
+
+        if not self._breaker.admit():
+            raise KnowledgeUnavailable(
+                f"Weaviate at {self._url} failed repeatedly and is left alone for a while",
+                hint="check that the server runs",
+            )
+        try:
+            async with asyncio.timeout(self._deadline_s * deadlines):
+                yield await self._connected()
+        except KnowledgeError:
+            self._breaker.succeed()
+            raise
+        except (WeaviateBaseError, grpc.aio.AioRpcError, TimeoutError, OSError) as error:
+            raise self._judged(error) from error
+        except BaseException:
+            # Cancelled from outside: an admitted trial must not stay open.
+            self._breaker.fail()
+            raise
+        self._breaker.succeed()
+
+    def _judged(self, error: Exception) -> KnowledgeError:
+        text = f"{type(error).__name__}: {error}"
+        if re.search(r"\b(401|403)\b|UNAUTHENTICATED|PERMISSION_DENIED", text):
+            self._breaker.succeed()
+            return KnowledgeError(
+                f"Weaviate at {self._url} refused the key", hint="set ANTIPHON_WEAVIATE_KEY"
+            )
+        self._breaker.fail()
+        return KnowledgeUnavailable(
+            f"Weaviate at {self._url} did not answer within {self._deadline_s} s: {text[:300]}",
+            hint="check ANTIPHON_WEAVIATE_URL and ANTIPHON_WEAVIATE_GRPC_PORT",
+        )
+
+    async def _connected(self) -> WeaviateAsyncClient:
+        async with self._opening:
+            if self._client is None:
+                client = await asyncio.to_thread(self._build)
+                try:
+                    await client.connect()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client
+
+    def _build(self) -> WeaviateAsyncClient:
+        """Build the client in a thread: importing it takes seconds."""
+        import weaviate
+        from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+
+        wait = self._deadline_s
+        return weaviate.use_async_with_custom(
+            http_host=self._host,
+            http_port=self._port,
+            http_secure=self._secure,
+            grpc_host=self._host,
+            grpc_port=self._grpc_port,
+            grpc_secure=self._secure,
+            auth_credentials=Auth.api_key(self._key) if self._key else None,
+            additional_config=AdditionalConfig(
+                timeout=Timeout(init=wait, query=wait, insert=wait * WRITE_DEADLINES),
+                trust_env=False,
+            ),
+            # Its checks would call the package index.
+            skip_init_checks=True,
+        )
+
+    async def _create(self, client: WeaviateAsyncClient) -> None:
+        from weaviate.classes.config import Configure, DataType, Property, StopwordsPreset
+        from weaviate.classes.config import Tokenization
+        from weaviate.exceptions import UnexpectedStatusCodeError
+
+        if await client.collections.exists(self._name):
+            return
+        exact = {"source", "passage_id", "digest"}
+        whole_numbers = {"start", "end"}
+        properties = [
+            Property(
+                name=name,
+                data_type=DataType.INT if name in whole_numbers else DataType.TEXT,
+                tokenization=None if name in whole_numbers else Tokenization.FIELD,
+                index_filterable=name in exact,
+                index_searchable=False,
+            )
+            for name in (*STORED, "digest")
+        ]
+        searched = Property(
+            name="terms",
+            data_type=DataType.TEXT,
+            tokenization=Tokenization.WHITESPACE,
+            index_filterable=False,
+            index_searchable=True,
+        )
+        try:
+            await client.collections.create(
+                self._ledgers,
+                properties=[Property(name=n, data_type=DataType.TEXT) for n in LEDGER],
+                vector_config=Configure.Vectors.self_provided(),
+            )
+            await client.collections.create(
+                self._name,
+                properties=[*properties, searched],
+                vector_config=Configure.Vectors.self_provided(name=VECTOR),
+                multi_tenancy_config=Configure.multi_tenancy(
+                    enabled=True, auto_tenant_creation=True, auto_tenant_activation=True
+                ),
+                inverted_index_config=Configure.inverted_index(
+                    bm25_k1=1.2, bm25_b=0.75, stopwords_preset=StopwordsPreset.NONE
+                ),
+            )
+        except UnexpectedStatusCodeError:
+            # Another process may have been quicker.
+            if not await client.collections.exists(self._name):
+                raise
