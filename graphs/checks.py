@@ -43,6 +43,7 @@ class Problem:
         return asdict(self)
 
     def __str__(self) -> str:
+        """Return the line that a terminal shows."""
         key = f"{self.key}: " if self.key else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
         return f"{self.file}:{self.line}: {key}{self.message}{remedy}"
@@ -72,7 +73,9 @@ def check_assistant(
 
 def _read(problem: str, hint: str = "", *, file: str = FILE) -> Problem:
     """Take apart `file:line: key: what`; the key is there only in mistakes of the form."""
-    placed = re.match(r"(?P<file>[^\s:]+):(?P<line>\d+): (?:(?P<key>[\w.]+): )?(?P<what>.*)", problem)
+    placed = re.match(
+        r"(?P<file>[^\s:]+):(?P<line>\d+): (?:(?P<key>[\w.]+): )?(?P<what>.*)", problem
+    )
     if placed is None:
         return Problem(file=file, line=1, key="", message=problem, remedy=hint)
     what, _, remedy = placed["what"].partition("; ")

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Literal
 from antiphon.graphs.layout import Placement, Point, place
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from langgraph.graph.state import CompiledStateGraph
+
+    # Drawn whatever its state, context, input and output.
+    Compiled = CompiledStateGraph[Any, Any, Any, Any]
 
 RECOVERY = "recover"
 FAILED = "failed"
@@ -34,6 +39,21 @@ text{font:13px ui-sans-serif,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-
 .guard{fill:#e9f7ef;stroke:#3c9468}.recovery{fill:#fdecec;stroke:#c65353}
 .flow{fill:none;stroke:#5b6b84;stroke-width:1.4}
 .failure{fill:none;stroke:#d98383;stroke-width:1.1;stroke-dasharray:4 4}"""
+DOCUMENT = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{width}" height="{height}"
+ role="img">
+<title>{title}</title>
+<style>{style}</style>
+<defs>
+<marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7"
+ orient="auto"><path d="M0 1L10 5L0 9z" fill="#5b6b84"/></marker>
+<marker id="fail" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7"
+ orient="auto"><path d="M0 1L10 5L0 9z" fill="#d98383"/></marker>
+</defs>
+<rect x="{left}" y="{top}" width="100%" height="100%" fill="#fff"/>
+{body}
+</svg>
+"""
 
 Kind = Literal["flow", "failure"]
 
@@ -65,7 +85,7 @@ class Sketch:
         return {"name": self.name, "nodes": list(self.nodes), "edges": edges}
 
 
-def sketch(graph: CompiledStateGraph[object, object, object, object], name: str = "") -> Sketch:
+def sketch(graph: Compiled, name: str = "") -> Sketch:
     """Read nodes and transitions off a compiled graph."""
     drawn = graph.get_graph()
     edges = tuple(
@@ -82,7 +102,7 @@ def sketch(graph: CompiledStateGraph[object, object, object, object], name: str 
     return Sketch(name=name, nodes=nodes, edges=edges)
 
 
-def mermaid(graph: CompiledStateGraph[object, object, object, object], name: str = "") -> str:
+def mermaid(graph: Compiled, name: str = "") -> str:
     """Return the graph as a Mermaid flowchart; failures are dashed."""
     drawn = sketch(graph, name)
     lines = ["---", f"title: {name}", "---"] if name else []
@@ -114,7 +134,7 @@ def _kind(node: str) -> str:
     return "guard" if node.startswith("guard_") else "node"
 
 
-def svg(graph: CompiledStateGraph[object, object, object, object], name: str = "") -> str:
+def svg(graph: Compiled, name: str = "") -> str:
     """Return the graph as a self-contained SVG document."""
     return render(sketch(graph, name))
 
@@ -139,28 +159,22 @@ def render(drawn: Sketch) -> str:
     ]
     if drawn.name:
         body.insert(0, _text(left + MARGIN, top + 24, drawn.name, 'font-weight="600"'))
-    return _document(left, top, trunk + MARGIN - left, bottom - top, drawn.name, body)
+    size = (trunk + MARGIN - left, bottom - top)
+    return _document(body, corner=(left, top), size=size, name=drawn.name)
 
 
-def _document(
-    left: float, top: float, width: float, height: float, name: str, body: Sequence[str]
-) -> str:
+def _document(body: Sequence[str], *, corner: Point, size: Point, name: str) -> str:
+    (left, top), (width, height) = corner, size
     box = f"{left:.0f} {top:.0f} {width:.0f} {height:.0f}"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" '
-            f'width="{width:.0f}" height="{height:.0f}" role="img">',
-            f"<title>{escape(name or 'graph')}</title>",
-            f"<style>{STYLE}</style>",
-            '<defs><marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0 1L10 5L0 9z" fill="#5b6b84"/></marker>'
-            '<marker id="fail" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0 1L10 5L0 9z" fill="#d98383"/></marker>'
-            "</defs>",
-            f'<rect x="{left:.0f}" y="{top:.0f}" width="100%" height="100%" fill="#fff"/>',
-            *body,
-            "</svg>\n",
-        ]
+    return DOCUMENT.format(
+        box=box,
+        width=f"{width:.0f}",
+        height=f"{height:.0f}",
+        left=f"{left:.0f}",
+        top=f"{top:.0f}",
+        title=escape(name or "graph"),
+        style=STYLE,
+        body="\n".join(body),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Point = tuple[float, float]
 Edge = tuple[str, str]
@@ -86,7 +87,7 @@ def _reached(start: str, edges: Sequence[Edge]) -> set[str]:
 
 
 def _depths(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Return each node's longest distance from a source; a late source sits just above its target."""
+    """Return each node's longest distance from the first; another source sits above its target."""
     depth = dict.fromkeys(nodes, 0)
     for _ in nodes:
         for source, target in edges:
@@ -112,7 +113,7 @@ def _levels(nodes: Sequence[str], edges: Sequence[Edge]) -> _Levels:
             chain.append(bend)
         chain.append(target)
         levels.bends[source, target] = chain
-        for above, below in zip(chain, chain[1:], strict=False):
+        for above, below in pairwise(chain):
             levels.link(above, below)
     return levels
 
@@ -123,9 +124,8 @@ def _order(levels: _Levels, rightmost: frozenset[str]) -> None:
         links = levels.down if sweep % 2 else levels.up
         for row in reversed(levels.rows) if sweep % 2 else levels.rows:
             place_of = {name: i for other in levels.rows for i, name in enumerate(other)}
-            row.sort(
-                key=lambda name: (name in rightmost, _mean(name, links, place_of))  # noqa: B023
-            )
+            means = {name: _mean(name, links, place_of) for name in row}
+            row.sort(key=lambda name: (name in rightmost, means[name]))
         crossings = _crossings(levels)
         if crossings < fewest:
             best, fewest = [list(row) for row in levels.rows], crossings
@@ -139,9 +139,11 @@ def _mean(name: str, links: Mapping[str, Sequence[str]], values: Mapping[str, fl
 
 def _crossings(levels: _Levels) -> int:
     total = 0
-    for upper, lower in zip(levels.rows, levels.rows[1:], strict=False):
+    for upper, lower in pairwise(levels.rows):
         place_of = {name: i for i, name in enumerate(lower)}
-        ends = [place_of[b] for a in upper for b in sorted(levels.down.get(a, ()), key=place_of.get)]  # type: ignore[arg-type]
+        ends = [
+            end for name in upper for end in sorted(place_of[b] for b in levels.down.get(name, ()))
+        ]
         total += sum(b < a for i, a in enumerate(ends) for b in ends[i + 1 :])
     return total
 
@@ -161,7 +163,7 @@ def _spread(levels: _Levels, widths: Mapping[str, float], gap: float) -> dict[st
 def _apart(wanted: Sequence[float], sizes: Sequence[float], gap: float) -> list[float]:
     """Move `wanted` as little as possible (least squares) so that no two boxes overlap."""
     offsets = [0.0]
-    for left, right in zip(sizes, sizes[1:], strict=False):
+    for left, right in pairwise(sizes):
         offsets.append(offsets[-1] + (left + right) / 2 + gap)
     pools: list[tuple[float, int]] = []
     for target, offset in zip(wanted, offsets, strict=False):

@@ -45,14 +45,15 @@ def verify_shape(table: Table) -> tuple[Property, ...]:
 
 def transitions(table: Table) -> Edges:
     """Return every transition: plain edges, conditional ends, and the way to recovery."""
-    found: dict[str, set[str]] = {name: set() for name in (START, *table.nodes)}
+    nodes = {name: node for name, node in table.nodes.items() if not node.is_error_handler}
+    found: dict[str, set[str]] = {name: set() for name in (START, *nodes)}
     for source, target in table.edges:
         found[source].add(target)
     for source, branches in table.branches.items():
         for branch in branches.values():
-            found[source].update((branch.ends or {}).values() or table.nodes)
-    for name, node in table.nodes.items():
-        found[name].update(node.ends)
+            found[source].update((branch.ends or {}).values() or nodes)
+    for name, node in nodes.items():
+        found[name].update(node.ends or ())
     return {name: frozenset(targets) for name, targets in found.items()}
 
 

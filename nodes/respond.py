@@ -8,7 +8,8 @@ from langgraph.runtime import Runtime
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
 from antiphon.tools.models import LAST_RESORT, Models, Task
-from antiphon.tools.retrieval.context import cite, fence, fence_result, support
+from antiphon.tools.retrieval.citations import cite, support
+from antiphon.tools.retrieval.context import fence, fence_result
 from antiphon.tools.tokens import TokenCounter
 
 

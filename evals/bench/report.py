@@ -56,7 +56,9 @@ def machine() -> dict[str, object]:
     return {
         "system": platform.system(),
         "arch": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "sqlite": _sqlite(),
         "byteorder": sys.byteorder,

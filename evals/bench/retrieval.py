@@ -169,9 +169,7 @@ def _open(backend: str, path: Path, embedder: Embedder) -> Closable:
     )
 
 
-def _abstention(
-    queries: Sequence[Query], found: Sequence[Sequence[Hit]]
-) -> dict[str, float]:
+def _abstention(queries: Sequence[Query], found: Sequence[Sequence[Hit]]) -> dict[str, float]:
     marks = [retrieval_confidence(q.text, h) for q, h in zip(queries, found, strict=True)]
     yes = [m for m, query in zip(marks, queries, strict=True) if query.answerable]
     no = [m for m, query in zip(marks, queries, strict=True) if not query.answerable]

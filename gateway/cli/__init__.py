@@ -1,4 +1,4 @@
-"""`antiphon`: one module a command, the list here, and the one place where an error becomes an exit code.
+"""`antiphon`: one module a command, the list here, and where an error becomes an exit code.
 
 Command modules import only typer and the standard library at their top, so that `--help` is quick.
 """
@@ -29,27 +29,31 @@ from antiphon.gateway.cli import (
     search,
     serve,
 )
+from antiphon.gateway.cli.options import Command
 from antiphon.gateway.cli.output import fail
 from antiphon.tools.errors import AntiphonError, AssistantError, InputError, SettingsError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="antiphon",
     help="A declarative, graph-based agent runtime for production chatbots.",
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich doubles the time that --help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(ask.ask)
-app.command()(chat.chat)
-app.command()(init.init)
-app.command()(check.check)
-app.command()(ingest.ingest)
-app.command()(search.search)
-app.command()(graph.graph)
-app.command()(debug.debug)
+app.command(cls=Command)(ask.ask)
+app.command(cls=Command)(chat.chat)
+app.command(cls=Command)(init.init)
+app.command(cls=Command)(check.check)
+app.command(cls=Command)(ingest.ingest)
+app.command(cls=Command)(search.search)
+app.command(cls=Command)(graph.graph)
+app.command(cls=Command)(debug.debug)
 app.add_typer(evaluate.app, name="eval")
-app.command()(bench.bench)
-app.command()(serve.serve)
-app.command()(doctor.doctor)
+app.command(cls=Command)(bench.bench)
+app.command(cls=Command)(serve.serve)
+app.command(cls=Command)(doctor.doctor)
 
 
 def _version(asked: bool) -> None:
@@ -84,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, click.Abort):
-        code = 130
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost door: nothing may become a traceback
         return _failed(error, as_json=as_json)
-    if code == 130:
+    if code == INTERRUPTED:
         fail("interrupted", "interrupted", as_json=as_json)
     return code if isinstance(code, int) else 0
 

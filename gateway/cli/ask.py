@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import emit
 from antiphon.gateway.cli.turns import read_message, show_turn
 
 if TYPE_CHECKING:
-    from antiphon.graphs.threads import Turn
+    from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
 
 
 def ask(
-    text: Annotated[str, typer.Argument(help='The message; "-" reads standard input.')],
+    text: Annotated[str, typer.Argument(metavar="TEXT", hidden=True)],
     thread: Annotated[
         str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
     ] = "",
@@ -30,12 +29,15 @@ def ask(
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer one message, with sources."""
+    """Answer one message, with sources.
+
+    TEXT is the message; "-" reads it from standard input.
+    """
     message = read_message(text)
     from antiphon.nodes.state import Context
 
     context = Context(tenant=tenant, user=user, locale=locale, model=model)
-    turn = asyncio.run(_ask(message, context, thread, assistant))
+    turn = run(_ask(message, context, thread, assistant))
     if as_json:
         emit(turn.as_json())
     else:

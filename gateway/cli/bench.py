@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.resources import files
@@ -12,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from antiphon.gateway.cli.opening import run
 from antiphon.gateway.cli.options import AsJson
 from antiphon.gateway.cli.output import emit, table
 from antiphon.tools.errors import InputError
 
 
 def bench(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
     data: Annotated[
         Path, typer.Option("--data", metavar="PATH", exists=True, help="File or folder of data.")
     ],
@@ -31,7 +30,10 @@ def bench(
     limit: Annotated[int | None, typer.Option(min=1, help="Use only so many items.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure NAME on data; a wrong NAME lists the known ones."""
+    """Run the benchmark NAME on data.
+
+    An unknown NAME lists the known ones.
+    """
     given = {"backend": backend, "train": train, "limit": limit}
     options = {key: value for key, value in given.items() if value is not None}
     report = _run(name, data, options)
@@ -52,14 +54,16 @@ def known() -> list[str]:
 
 
 def _run(name: str, data: Path, options: Mapping[str, object]) -> dict[str, object]:
+    import inspect
+
     if name not in known():
         raise InputError(f"there is no bench {name!r}", hint=f"Known: {', '.join(known())}.")
-    run = import_module(f"antiphon.evals.bench.{name}").run
-    taken = inspect.signature(run).parameters
+    measure = import_module(f"antiphon.evals.bench.{name}").run
+    taken = inspect.signature(measure).parameters
     for option in options:
         if option not in taken:
             raise InputError(f"the {name} bench takes no --{option}")
-    report = asyncio.run(run(data, **options))
+    report = run(measure(data, **options))
     if not isinstance(report, dict):
         raise TypeError(f"the {name} bench returned no report")
     return report

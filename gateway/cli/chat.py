@@ -6,13 +6,11 @@ Ctrl-C and Ctrl-D do in the prompt what they do everywhere else.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
@@ -23,11 +21,12 @@ from antiphon.gateway.cli.turns import decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
 
 if TYPE_CHECKING:
-    from antiphon.graphs.threads import Conversations, Event, Turn
+    from antiphon.graphs.threads import Conversations, Event
+    from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
 
 YES = frozenset({"y", "yes", "ok", "approve"})
-HELP = "/quit leaves · /history shows the thread · /graph shows the last turn's path · /new starts afresh"
+HELP = "/quit leaves · /history shows the thread · /graph the last turn's path · /new starts afresh"
 
 
 def chat(
@@ -41,7 +40,12 @@ def chat(
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Talk with the assistant; /quit or Ctrl-D leaves, Ctrl-C stops an answer."""
+    """Talk with the assistant in the terminal.
+
+    /quit or Ctrl-D leaves, Ctrl-C stops an answer.
+    """
+    import asyncio
+
     from antiphon.nodes.state import Context
 
     context = Context(tenant=tenant, user=user, locale=locale, model=model)
@@ -53,7 +57,7 @@ def chat(
                 conversations=runtime.conversations,
                 context=context,
                 run=runner.run,
-                thread=thread or uuid4().hex,
+                thread=thread or new_thread(),
                 as_json=as_json,
             ).loop()
         finally:
@@ -101,9 +105,7 @@ class Chat:
         elif line.startswith("/") and " " not in line:
             self._say(f"unknown command {line}: {HELP}")
         else:
-            self._answer(
-                self.conversations.stream(line, context=self.context, thread=self.thread)
-            )
+            self._answer(self.conversations.stream(line, context=self.context, thread=self.thread))
 
     def _answer(self, events: AsyncIterator[Event]) -> None:
         try:
@@ -117,9 +119,7 @@ class Chat:
     def _decide(self) -> None:
         approved = self.read("approve? [y/n] ").strip().lower() in YES
         self._answer(
-            self.conversations.stream_decision(
-                approved, context=self.context, thread=self.thread
-            )
+            self.conversations.stream_decision(approved, context=self.context, thread=self.thread)
         )
 
     async def _follow(self, events: AsyncIterator[Event]) -> None:
@@ -152,9 +152,7 @@ class Chat:
         self.run(self._show_history())
 
     async def _show_history(self) -> None:
-        for message in await self.conversations.messages(
-            context=self.context, thread=self.thread
-        ):
+        for message in await self.conversations.messages(context=self.context, thread=self.thread):
             console().print(f"{message['role']}: {visible(message['content'])}")
 
     def _graph(self) -> None:
@@ -166,7 +164,7 @@ class Chat:
         self._say(" → ".join(steps))
 
     def _new(self) -> None:
-        self.thread, self.last = uuid4().hex, None
+        self.thread, self.last = new_thread(), None
         self._say(f"new thread {self.thread}")
 
     def _piece(self, text: str) -> None:
@@ -179,6 +177,13 @@ class Chat:
 
 def _timing(event: Event) -> str:
     return f"  {visible(event.text)}" if event.text else ""
+
+
+def new_thread() -> str:
+    """Return an id that no thread has, known before the first answer so that it can be stopped."""
+    from uuid import uuid4
+
+    return uuid4().hex
 
 
 def read_line(prompt: str) -> str:

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 def check(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", show_default=False)
-    ] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", hidden=True)] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of assistant.yaml instead.")
     ] = False,
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> int:
-    """Name each mistake in the assistant in DIR: file, line, key, remedy."""
+    """Name each mistake in an assistant: file, line, key, remedy.
+
+    DIR is its folder; else ANTIPHON_ASSISTANT, this folder, or the sample. Exits 2 on a mistake.
+    """
     if schema:
         from antiphon.graphs.assistant import Assistant
 

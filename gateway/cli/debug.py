@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import console, emit, table, visible
 from antiphon.gateway.cli.turns import show_turn
 from antiphon.tools.errors import InputError
 
 if TYPE_CHECKING:
-    from antiphon.graphs.threads import StepRecord, Turn
+    from pydantic import JsonValue
+
+    from antiphon.graphs.threads import StepRecord
+    from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
 
 ACTIONS = ("replay", "fork")
@@ -25,7 +27,7 @@ SHAPES = "`debug THREAD`, `debug replay THREAD --step N` or `debug fork THREAD -
 
 
 def debug(
-    words: Annotated[list[str], typer.Argument(metavar="[replay|fork] THREAD")],
+    words: Annotated[list[str], typer.Argument(metavar="[replay|fork] THREAD", hidden=True)],
     step: Annotated[
         int | None, typer.Option("--step", metavar="N", help="The step to show or run on from.")
     ] = None,
@@ -38,7 +40,7 @@ def debug(
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a thread's steps; `replay` or `fork` one into a new thread.
+    """Show a thread step by step; replay or fork it.
 
     debug THREAD lists every checkpoint; with --step N, what that step changed.
 
@@ -51,13 +53,13 @@ def debug(
 
     context = Context(tenant=tenant, user=user)
     if action and step is not None:
-        turn = asyncio.run(_run_on(context, thread, step, _fields(changes), assistant))
+        turn = run(_run_on(context, thread, step, _fields(changes), assistant))
         if as_json:
             emit(turn.as_json())
         else:
             show_turn(turn, flags={})
         return
-    steps = asyncio.run(_steps(context, thread, assistant))
+    steps = run(_steps(context, thread, assistant))
     chosen = steps if step is None else [_at(steps, step)]
     if as_json:
         emit({"thread_id": thread, "steps": [_row(record) for record in chosen]})
@@ -79,7 +81,7 @@ def _parsed(words: Sequence[str], step: int | None, changes: str | None) -> tupl
     return action, rest[0]
 
 
-def _fields(changes: str | None) -> dict[str, object] | None:
+def _fields(changes: str | None) -> dict[str, JsonValue] | None:
     if changes is None:
         return None
     try:
@@ -100,7 +102,7 @@ async def _run_on(
     context: Context,
     thread: str,
     step: int,
-    fields: dict[str, object] | None,
+    fields: dict[str, JsonValue] | None,
     assistant: Path | None,
 ) -> Turn:
     async with opened(assistant) as runtime:

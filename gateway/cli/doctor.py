@@ -1,10 +1,10 @@
-"""`antiphon doctor`: every setting, and whether what it names is there. Connects only to what is configured."""
+"""`antiphon doctor`: every setting, and whether what it names is there.
+
+It connects only to what is configured.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
 from antiphon.gateway.cli.output import console, emit, table, visible
 from antiphon.tools.errors import AntiphonError
@@ -32,7 +32,14 @@ EXTRAS = {
 }
 """Extra of the package, and a module that it installs."""
 REACH_S = 2.0
-PORTS = {"http": 80, "https": 443, "postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
+PORTS = {
+    "http": 80,
+    "https": 443,
+    "postgresql": 5432,
+    "postgres": 5432,
+    "redis": 6379,
+    "rediss": 6379,
+}
 
 Status = Literal["ok", "missing", "failed"]
 
@@ -47,13 +54,18 @@ class Row:
     remedy: str = ""
 
 
-def doctor(tenant: Tenant = "default", assistant: AssistantFolder = None, as_json: AsJson = False) -> int:
-    """Show every setting and check what it names; exit 1 when something configured fails."""
+def doctor(
+    tenant: Tenant = "default", assistant: AssistantFolder = None, as_json: AsJson = False
+) -> int:
+    """Show every setting and check what it names.
+
+    Exits 1 when something that is configured fails.
+    """
     from antiphon.graphs.settings import read_settings
 
     settings = read_settings()
     chosen = assistant or settings.assistant
-    rows = asyncio.run(_looked_at(settings, chosen, tenant))
+    rows = run(_looked_at(settings, chosen, tenant))
     ok = all(row.status != "failed" for row in rows)
     if as_json:
         checks = [asdict(row) for row in rows]
@@ -90,17 +102,23 @@ async def _looked_at(settings: Settings, assistant: Path | None, tenant: str) ->
 
 
 def _data_dir(folder: Path) -> Row:
+    import tempfile
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         remedy = "Set ANTIPHON_DATA_DIR to a folder that can be written."
-        return Row(name="data folder", status="failed", detail=f"{folder}: {error.strerror}", remedy=remedy)
+        return Row(
+            name="data folder", status="failed", detail=f"{folder}: {error.strerror}", remedy=remedy
+        )
     return Row(name="data folder", status="ok", detail=f"{folder} can be written")
 
 
 def _sqlite() -> Row:
+    import sqlite3
+
     try:
         with sqlite3.connect(":memory:") as memory:
             memory.execute("create virtual table probe using fts5(text)")
@@ -147,6 +165,8 @@ async def _servers(settings: Settings) -> AsyncIterator[Row]:
 
 async def _reached(name: str, variable: str, url: str) -> Row:
     """Open a connection and close it: whether somebody listens there."""
+    import asyncio
+
     remedy = f"Start it, or mend {variable}."
     try:
         parts = urlsplit(url)
@@ -181,9 +201,13 @@ async def _knowledge(runtime: Runtime, tenant: str) -> Row:
     held = await runtime.services.knowledge.inventory(tenant=tenant)
     if not held.sources:
         remedy = "`antiphon ingest PATH` reads files and folders."
-        return Row(name="knowledge", status="missing", detail=f"{held.backend}: nothing", remedy=remedy)
+        return Row(
+            name="knowledge", status="missing", detail=f"{held.backend}: nothing", remedy=remedy
+        )
     passages = sum(held.sources.values())
-    detail = f"{held.backend}: {passages} passages of {len(held.sources)} files, version {held.version}"
+    detail = (
+        f"{held.backend}: {passages} passages of {len(held.sources)} files, version {held.version}"
+    )
     return Row(name="knowledge", status="ok", detail=detail)
 
 

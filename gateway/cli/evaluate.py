@@ -10,6 +10,8 @@ app = typer.Typer(help="Run the golden set, gate on a baseline, push it to LangS
 @app.command()
 def run() -> None:
     """x"""
+
+
 @app.command()
 def gate() -> None:
     """x"""

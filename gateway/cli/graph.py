@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 import tempfile
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder
 from antiphon.gateway.cli.output import console, emit, visible
 from antiphon.tools.errors import AntiphonError, InputError, StorageUnwritable
@@ -59,7 +58,10 @@ def graph(
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> int:
-    """Draw a graph as Mermaid, SVG or PNG, or check its properties."""
+    """Draw a graph, or prove its properties.
+
+    Without --output it prints Mermaid.
+    """
     kind = output.suffix if output else ".mmd"
     if kind not in {".mmd", ".svg", ".png"}:
         raise InputError(f"cannot draw {str(output)!r}", hint="End it in .mmd, .svg or .png.")
@@ -67,7 +69,7 @@ def graph(
         return _check(name, assistant, as_json=as_json)
     from antiphon.graphs.drawing import mermaid, sketch, svg
 
-    compiled = asyncio.run(_compiled(name, assistant))
+    compiled = run(_compiled(name, assistant))
     drawn = sketch(compiled, name)
     if output is None:
         if as_json:
@@ -98,7 +100,7 @@ def _table(runtime: Runtime, name: Name) -> AnyTable:
 
 
 def _check(name: Name, assistant: Path | None, *, as_json: bool) -> int:
-    properties = asyncio.run(_verified(name, assistant))
+    properties = run(_verified(name, assistant))
     ok = all(found.ok for found in properties)
     if as_json:
         rows = [{"name": p.name, "ok": p.ok, "detail": p.detail} for p in properties]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
 from antiphon.gateway.cli.output import console, emit, visible
 
@@ -19,7 +18,7 @@ Progress = Callable[[int, int], None]
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, hidden=True)],
     tenant: Tenant = "default",
     replace: Annotated[
         bool, typer.Option("--replace", help="Make the knowledge exactly these paths.")
@@ -32,7 +31,7 @@ def ingest(
 ) -> int:
     """Read files and folders (PATH...) into the knowledge."""
     with shown_progress("Reading", shown=not as_json and sys.stderr.isatty()) as progress:
-        report = asyncio.run(_ingest(paths, tenant, replace, dry_run, assistant, progress))
+        report = run(_ingest(paths, tenant, replace, dry_run, assistant, progress))
     failed = report.get("failed")
     if as_json:
         emit(report)
@@ -49,10 +48,10 @@ async def _ingest(
     assistant: Path | None,
     progress: Progress,
 ) -> dict[str, object]:
-    from antiphon.graphs.assembly import ingest as run
+    from antiphon.graphs.assembly import ingest as read
 
     async with opened(assistant) as runtime:
-        return await run(
+        return await read(
             runtime, paths, tenant=tenant, replace=replace, dry_run=dry_run, progress=progress
         )
 
@@ -78,10 +77,9 @@ def shown_progress(what: str, *, shown: bool) -> Iterator[Progress]:
 def _show(report: Mapping[str, object], *, dry_run: bool) -> None:
     out = console()
     verb = "Would read" if dry_run else "Read"
-    out.print(
-        f"{verb} {report['files']} files into {report['passages']} passages: {report['added']} added, "
-        f"{report['unchanged']} unchanged, {report['removed']} removed, {report['seconds']} s."
-    )
+    counts = ", ".join(f"{report[name]} {name}" for name in ("added", "unchanged", "removed"))
+    read = f"{verb} {report['files']} files into {report['passages']} passages"
+    out.print(f"{read}: {counts}, {report['seconds']} s.")
     out.print(f"Knowledge version {report['knowledge_version']}", style="dim")
     failed = report["failed"]
     for item in failed if isinstance(failed, Sequence) else ():

@@ -16,13 +16,16 @@ from antiphon.tools.errors import InputError, StorageUnwritable
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False)],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False, hidden=True)],
     force: Annotated[
         bool, typer.Option("--force", help="Write into DIR though it is not empty.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a working assistant into DIR: assistant.yaml, knowledge, tools, golden set."""
+    """Write a working assistant into the folder DIR.
+
+    It holds assistant.yaml, knowledge, tools.py and a golden set; DIR must be new or empty.
+    """
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise InputError(
             f"{str(folder)!r} is not empty",

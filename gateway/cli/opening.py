@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from antiphon.graphs.assembly import Runtime
+
+Result = TypeVar("Result")
+
+
+def run(work: Coroutine[object, None, Result]) -> Result:
+    """Run `work` to its end in an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(work)
 
 
 @asynccontextmanager

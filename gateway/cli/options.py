@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
+from typer.core import TyperCommand
 
 AssistantFolder = Annotated[
     Path | None,
@@ -24,3 +26,11 @@ User = Annotated[
         "--user", metavar="U", help="Who is speaking; anonymous when left out.", show_default=False
     ),
 ]
+
+
+class Command(TyperCommand):
+    """A command whose plain help is plain: typer escapes brackets for rich though it is off."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help text."""
+        return super().get_help(ctx).replace("\\[", "[")

@@ -1,4 +1,4 @@
-"""What the terminal is shown: plain JSON or readable text on standard output, errors on standard error.
+"""What the terminal is shown: JSON or readable text on standard output, errors on the other.
 
 Everything that came from a model, a document or a user passes `visible` first, so that no escape
 sequence of theirs reaches the terminal.
@@ -56,9 +56,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]])
     from rich import box
     from rich.table import Table
 
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
-    )
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for place, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[place], int | float) for row in rows)
         made.add_column(name, justify="right" if numbers else "left", overflow="fold")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
 from antiphon.gateway.cli.output import console, emit, visible
 from antiphon.gateway.cli.turns import read_message
@@ -22,24 +21,22 @@ SHOWN = 300
 
 
 def search(
-    text: Annotated[str, typer.Argument()],
+    text: Annotated[str, typer.Argument(metavar="TEXT", hidden=True)],
     limit: Annotated[int, typer.Option(min=1, max=100, help="Most passages to show.")] = 5,
     tenant: Tenant = "default",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find passages about TEXT, best first, with the score of each leg."""
+    """Find passages about TEXT, with scores."""
     query = read_message(text)
-    hits = asyncio.run(_search(query, tenant, limit, assistant))
+    hits = run(_search(query, tenant, limit, assistant))
     if as_json:
         emit({"query": query, "hits": [_row(rank, hit) for rank, hit in enumerate(hits, 1)]})
     else:
         _show(hits)
 
 
-async def _search(
-    query: str, tenant: str, limit: int, assistant: Path | None
-) -> Sequence[Hit]:
+async def _search(query: str, tenant: str, limit: int, assistant: Path | None) -> Sequence[Hit]:
     async with opened(assistant) as runtime:
         return await runtime.services.knowledge.search(query, tenant=tenant, limit=limit)
 

@@ -23,7 +23,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     assistant: AssistantFolder = None,
 ) -> None:
-    """Serve the gateway: HTTP API, OpenAI-compatible endpoint, web console."""
+    """Serve the HTTP gateway and web console."""
     import uvicorn
 
     from antiphon.graphs.assistant import load_assistant

@@ -12,7 +12,7 @@ from antiphon.tools.errors import MessageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from antiphon.graphs.threads import Turn
+    from antiphon.graphs.turns import Turn
 
 MAX_BYTES = 1_000_000
 """Largest message read; an assistant's own `guards.max_chars` is usually far below."""

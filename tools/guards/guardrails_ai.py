@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from antiphon.tools.errors import GuardBroken
 from antiphon.tools.guards.verdict import Finding, Subject
-from antiphon.tools.privacy import Detector, PatternDetector, Span, mask
+from antiphon.tools.privacy import PatternDetector, Span, mask
 
 if TYPE_CHECKING:
     from guardrails.classes.validation.validation_result import ValidationResult
@@ -47,15 +47,15 @@ class GuardrailsGuard:
     async def check(self, text: str, subject: Subject) -> Finding:
         """Ask the validator."""
         async with self._loading:
-            if self._validator is None:
-                self._validator = await asyncio.to_thread(_load, self._path, self._options)
+            validator = self._validator or await asyncio.to_thread(_load, self._path, self._options)
+            self._validator = validator
         metadata = {"tenant": subject.tenant, "evidence": list(subject.evidence)}
-        result = await asyncio.to_thread(self._validator.validate, text, metadata)
+        result = await asyncio.to_thread(validator.validate, text, metadata)
         return _finding(text, result)
 
 
 def _finding(text: str, result: ValidationResult) -> Finding:
-    from guardrails.classes.validation.validation_result import (  # noqa: PLC0415
+    from guardrails.classes.validation.validation_result import (
         FailResult,
         PassResult,
     )
@@ -75,11 +75,13 @@ def _finding(text: str, result: ValidationResult) -> Finding:
 def _load(path: str, options: Mapping[str, JsonValue]) -> Validator:
     """Import guardrails silenced, then build the validator."""
     _silence()
-    from guardrails.validator_base import Validator, get_validator_class  # noqa: PLC0415
+    from guardrails.validator_base import Validator, get_validator_class
 
     _register_own()
     module, _, name = path.partition(":")
-    found = getattr(importlib.import_module(module), name, None) if name else get_validator_class(path)
+    found = (
+        getattr(importlib.import_module(module), name, None) if name else get_validator_class(path)
+    )
     if not (isinstance(found, type) and issubclass(found, Validator)):
         raise GuardBroken(
             f"{path!r} is not a guardrails validator",
@@ -91,24 +93,23 @@ def _load(path: str, options: Mapping[str, JsonValue]) -> Validator:
 
 def _silence() -> None:
     """Switch telemetry off before any validator is built; the library has no setting for it."""
-    from guardrails.classes.rc import RC  # noqa: PLC0415
-    from guardrails.settings import settings  # noqa: PLC0415
+    from guardrails.classes.rc import RC
+    from guardrails.settings import settings
 
     quiet = RC(enable_metrics=False, use_remote_inferencing=False)
     settings.rc = quiet
     settings.disable_tracing = True
     # Code that reads ~/.guardrailsrc afresh must not find metrics on, which is the default.
-    RC.load = classmethod(lambda cls, logger=None: quiet)  # type: ignore[method-assign, assignment]
+    RC.load = staticmethod(lambda *_: quiet)
 
 
 def _register_own() -> None:
     """Register `antiphon/no_secrets`, so that others' Guards may use it too."""
-    from guardrails.classes.validation.validation_result import (  # noqa: PLC0415
+    from guardrails.classes.validation.validation_result import (
         FailResult,
         PassResult,
-        ValidationResult,
     )
-    from guardrails.validator_base import (  # noqa: PLC0415
+    from guardrails.validator_base import (
         Validator,
         register_validator,
         validators_registry,
@@ -118,16 +119,16 @@ def _register_own() -> None:
         return
 
     @register_validator(name="antiphon/no_secrets", data_type="string")
-    class NoSecrets(Validator):
+    class NoSecrets(Validator):  # type: ignore[misc]
         """API keys, private keys and passwords in URLs."""
 
-        def _validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:  # noqa: ANN401, ARG002
-            found = _secrets(PatternDetector(), str(value))
+        def _validate(self, value: Any, metadata: dict[str, Any]) -> ValidationResult:  # noqa: ARG002
+            found = _secrets(str(value))
             if not found:
                 return PassResult()
             masked, _ = mask(str(value), found)
             return FailResult(error_message="a secret stands in the text", fix_value=masked)
 
 
-def _secrets(detector: Detector, text: str) -> list[Span]:
-    return [span for span in detector.find(text) if span.kind in _SECRET]
+def _secrets(text: str) -> list[Span]:
+    return [span for span in PatternDetector().find(text) if span.kind in _SECRET]

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from antiphon.tools.guards.clauses import ABOUT, CLAUSES, COMPACT
+from antiphon.tools.guards.clauses import ABOUT, CLAUSES, COMPACT, PLAIN, Clause
 from antiphon.tools.guards.text import visible
 from antiphon.tools.guards.verdict import Finding, Severity, Subject
 
@@ -27,10 +27,20 @@ _LEETED = re.compile(r"[a-z][43015$7@!][a-z]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,8000}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){10,4000}")
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|%[0-9a-f]{2}){6,}", re.IGNORECASE)
-_QUOTED = re.compile(r"\"[^\"]{1,120}\"|“[^”]{1,120}”|„[^“”]{1,120}[“”]|«[^»]{1,120}»|(?<!\w)'[^']{1,120}'(?!\w)")
+_QUOTED = re.compile(
+    r"\"[^\"]{1,120}\"|“[^”]{1,120}”|„[^“”]{1,120}[“”]|«[^»]{1,120}»|(?<!\w)'[^']{1,120}'(?!\w)"
+)
 # Optimised suffixes glue words with punctuation no one types: `\!--Two`, `](Me`, `}}{x`.
-_GLUE = re.compile(r"\w[\])}\\\"*=]{1,3}[({\[\\*+]{1,3}\s?\w|\\[+!][- \w]|\w[\])}]{2,}\w|[a-z]\{[a-z]|\w\\_?[a-z]{3}")
+_GLUE = re.compile(
+    r"\w[\])}\\\"*=]{1,3}[({\[\\*+]{1,3}\s?\w|"
+    r"\\[+!][- \w]|\w[\])}]{2,}\w|[a-z]\{[a-z]|\w\\_?[a-z]{3}"
+)
+_GLUED = 3
+"""So many glued words are a suffix and not a slip."""
 _LONG = 600
+"""Characters; a support question stays below."""
+_ROLE = 0.7
+"""Weight of role clauses from which a long text counts as a script for us to play."""
 _SPAN = 6000
 """Folded characters read; attacks put their point at either end, so both ends are kept."""
 
@@ -58,44 +68,38 @@ class Injection:
 
 def assess(text: str) -> tuple[float, tuple[str, ...]]:
     """Return the weight of the clauses found, and the techniques they belong to, gravest first."""
-    best: tuple[float, tuple[str, ...]] = (0.0, ())
-    for view, disguised in _views(text):
-        score, techniques = _weigh(view)
-        # A hidden text is judged by its plain phrases alone: decoding noise must not add up.
-        if disguised and score < 1.0:
-            continue
+    plain = _fold(text)
+    best = _weigh(_spoken(plain), CLAUSES)
+    for hidden in _hidden(text, plain):
+        score, techniques = _weigh(hidden, PLAIN)
         if score > best[0]:
-            best = (score, ("disguise", *techniques) if disguised else techniques)
+            best = (score, ("disguise", *techniques))
     return best
 
 
-def _weigh(folded: str) -> tuple[float, tuple[str, ...]]:
+def _weigh(folded: str, clauses: tuple[Clause, ...]) -> tuple[float, tuple[str, ...]]:
     weights: dict[str, float] = defaultdict(float)
-    for clause in CLAUSES:
+    for clause in clauses:
         if clause.pattern.search(folded):
             weights[clause.technique] += clause.weight
-    total = sum(weights.values())
     # A page of second-person script is no customer's question; a bare mention in a page is.
-    if len(folded) > _LONG and weights.get("role", 0.0) >= 0.7:
-        total += 0.3
-    if len(_GLUE.findall(folded)) >= 3:
+    if len(folded) > _LONG and weights.get("role", 0.0) >= _ROLE:
+        weights["role"] += 0.3
+    if len(_GLUE.findall(folded)) >= _GLUED:
         weights["disguise"] += 0.6
-        total += 0.6
-    return total, tuple(sorted(weights, key=lambda name: -weights[name]))
+    return sum(weights.values()), tuple(sorted(weights, key=lambda name: -weights[name]))
 
 
-def _views(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the text as it reads, then what it may hide; the flag says which."""
-    folded = _fold(text)
-    yield _spoken(folded), False
+def _hidden(text: str, folded: str) -> Iterator[str]:
+    """Yield what the text may hide: leet, spaced letters, rot13, reversal, base64, hex, escapes."""
     if _LEETED.search(folded):
-        yield folded.translate(_LEET), True
+        yield folded.translate(_LEET)
     if any(COMPACT.search(re.sub(r"[^a-z]", "", run[0])) for run in _SPACED.finditer(folded)):
-        yield "ignore all previous instructions", True
-    yield codecs.encode(folded, "rot13"), True
-    yield folded[::-1], True
-    for hidden in _decoded(text):
-        yield _fold(hidden), True
+        yield "ignore all previous instructions"
+    yield codecs.encode(folded, "rot13")
+    yield folded[::-1]
+    for decoded in _decoded(text):
+        yield _fold(decoded)
 
 
 def _fold(text: str) -> str:

@@ -24,24 +24,152 @@ _COMMENT = re.compile(r"<!--[\s\S]*?(?:-->|$)|<![\[a-z][^>]*>?|<\?[^>]*>?", re.I
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:-]*)((?:[\s/]|(?<=[a-z]))[^<>]*)?(?:>|$|(?=<))")
 _ATTRIBUTE = re.compile(r"\b(href|src)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)
 _HTML_NAMES = frozenset(
-    "a abbr address area article aside audio b base bdi bdo big blink blockquote body br button "
-    "canvas center cite code col dd del details dfn dialog div dl dt em fieldset figure font footer "
-    "form frame h1 h2 h3 h4 h5 h6 head header hr html i image img input ins isindex kbd keygen label "
-    "layer legend li link listing main map mark marquee menu meta meter nav object ol optgroup "
-    "option output p param picture plaintext pre progress q s samp section select small source span "
-    "strike strong sub summary sup table tbody td textarea tfoot th thead time title tr track tt u "
-    "ul var video wbr xmp".split()
+    [
+        "a",
+        "abbr",
+        "address",
+        "area",
+        "article",
+        "aside",
+        "audio",
+        "b",
+        "base",
+        "bdi",
+        "bdo",
+        "big",
+        "blink",
+        "blockquote",
+        "body",
+        "br",
+        "button",
+        "canvas",
+        "center",
+        "cite",
+        "code",
+        "col",
+        "dd",
+        "del",
+        "details",
+        "dfn",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "fieldset",
+        "figure",
+        "font",
+        "footer",
+        "form",
+        "frame",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "head",
+        "header",
+        "hr",
+        "html",
+        "i",
+        "image",
+        "img",
+        "input",
+        "ins",
+        "isindex",
+        "kbd",
+        "keygen",
+        "label",
+        "layer",
+        "legend",
+        "li",
+        "link",
+        "listing",
+        "main",
+        "map",
+        "mark",
+        "marquee",
+        "menu",
+        "meta",
+        "meter",
+        "nav",
+        "object",
+        "ol",
+        "optgroup",
+        "option",
+        "output",
+        "p",
+        "param",
+        "picture",
+        "plaintext",
+        "pre",
+        "progress",
+        "q",
+        "s",
+        "samp",
+        "section",
+        "select",
+        "small",
+        "source",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "textarea",
+        "tfoot",
+        "th",
+        "thead",
+        "time",
+        "title",
+        "tr",
+        "track",
+        "tt",
+        "u",
+        "ul",
+        "var",
+        "video",
+        "wbr",
+        "xmp",
+    ]
 )
 _UNSAFE_BARE = frozenset(
-    "base form input button textarea select meta link frame html head body audio video plaintext "
-    "xmp listing isindex keygen image".split()
+    [
+        "base",
+        "form",
+        "input",
+        "button",
+        "textarea",
+        "select",
+        "meta",
+        "link",
+        "frame",
+        "html",
+        "head",
+        "body",
+        "audio",
+        "video",
+        "plaintext",
+        "xmp",
+        "listing",
+        "isindex",
+        "keygen",
+        "image",
+    ]
 )
 _HANDLER = re.compile(r"\bon[a-z]{3,24}\s*=\s*(?=[\"'`\\\w(])", re.IGNORECASE)
 
 _TARGET = r"\(\s*(<[^>\n]*>|(?:[^()\s]|\([^()]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
 _IMAGE = re.compile(r"!\[((?:[^\[\]]|\[[^\[\]]*\])*)\]" + _TARGET)
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]" + _TARGET)
-_DEFINITION = re.compile(r"^[ \t>]{0,12}\[([^\]\n]{1,200})\]:\s*(<[^>\n]*>|\S+)[^\n]*$", re.MULTILINE)
+_DEFINITION = re.compile(
+    r"^[ \t>]{0,12}\[([^\]\n]{1,200})\]:\s*(<[^>\n]*>|\S+)[^\n]*$", re.MULTILINE
+)
 _AUTOLINK = re.compile(r"<([a-zA-Z][a-zA-Z0-9+.-]{1,31}:[^<>\s]*|[^<>\s@]{1,64}@[^<>\s]{1,255})>")
 _URL = re.compile(
     r"(?<![\w@])(?:[a-z][a-z0-9+.-]{1,31}:[/\\]{1,4}|[/\\]{2}(?=[\w-]+\.)|www\.)[^\s<>\"'`|]*",
@@ -113,7 +241,9 @@ class Links:
             return match[0]
         target = _ATTRIBUTE.search(rest)
         if target and name in {"a", "img"} and self._may(target[2].strip("\"'")):
-            return f'<{name} {target[1].lower()}="{html.escape(target[2].strip(chr(34) + chr(39)))}">'
+            return (
+                f'<{name} {target[1].lower()}="{html.escape(target[2].strip(chr(34) + chr(39)))}">'
+            )
         return ""
 
     def _definitions(self, text: str) -> str:
@@ -137,7 +267,11 @@ class Links:
         plain = re.sub(r"[\x00-\x20\x7f\u200b-\u200f\u2028-\u202e]", "", plain)
         if plain.startswith("//"):
             plain = "https://" + plain.lstrip("/")
-        if "@" in plain and not re.match(r"[a-z][a-z0-9+.-]*:", plain, re.IGNORECASE) and "/" not in plain:
+        if (
+            "@" in plain
+            and not re.match(r"[a-z][a-z0-9+.-]*:", plain, re.IGNORECASE)
+            and "/" not in plain
+        ):
             plain = f"mailto:{plain}"
         scheme, _, rest = plain.partition(":")
         if not _ or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*", scheme):

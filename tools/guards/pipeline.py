@@ -47,19 +47,11 @@ class GuardRail:
         try:
             async with asyncio.timeout(self._timeout_s):
                 finding = await guard.check(text, subject)
-            if not isinstance(finding, Finding):
-                raise TypeError(type(finding).__name__)
         # Guards are other people's code (a validator, a user's module) and may raise anything. What
         # a broken guard means is decided here, by its `critical`; cancellation still passes.
         except Exception as error:  # noqa: BLE001
-            return Violation(
-                guard=guard.name,
-                severity="critical" if guard.critical else "warning",
-                action="failed",
-                # The class alone: a message may quote the text.
-                reason=f"the guard failed: {type(error).__name__}",
-            )
-        return finding
+            return _broken(guard, type(error).__name__)
+        return finding if isinstance(finding, Finding) else _broken(guard, "no finding returned")
 
     def _violation(self, guard: Guard, finding: Finding, before: str) -> Violation:
         blocks = finding.severity == "critical" or (
@@ -72,3 +64,13 @@ class GuardRail:
             action="blocked" if blocks else done,
             reason=finding.reason,
         )
+
+
+def _broken(guard: Guard, why: str) -> Violation:
+    # The class of an error alone: its message may quote the text.
+    return Violation(
+        guard=guard.name,
+        severity="critical" if guard.critical else "warning",
+        action="failed",
+        reason=f"the guard failed: {why}",
+    )

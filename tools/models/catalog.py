@@ -175,6 +175,7 @@ class Usage:
     output_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
+        """Return both usages together."""
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
@@ -205,7 +206,11 @@ class Models(Protocol):
         ...
 
     async def reply(
-        self, selection: Selection, messages: Sequence[BaseMessage], *, tools: Sequence[BaseTool] = ()
+        self,
+        selection: Selection,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[BaseTool] = (),
     ) -> Reply:
         """Ask the selected model, then its alternatives in order.
 

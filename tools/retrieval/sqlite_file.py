@@ -25,7 +25,7 @@ from antiphon.tools.errors import (
     StorageUnwritable,
 )
 from antiphon.tools.retrieval.analysis import query_terms, terms
-from antiphon.tools.retrieval.passages import Change, Passage
+from antiphon.tools.retrieval.passages import Change, Embedder, Passage
 from antiphon.tools.retrieval.records import digest, record, restore
 
 Vectors = NDArray[np.float32]
@@ -76,7 +76,7 @@ class Legs:
 class PassageFile:
     """One file, one connection, one call at a time; opened on first use."""
 
-    def __init__(self, path: Path, *, embedder: str, busy_s: float = 5.0) -> None:
+    def __init__(self, path: Path, *, embedder: Embedder, busy_s: float = 5.0) -> None:
         self.path = path
         self._embedder = embedder
         self._busy_s = busy_s
@@ -231,16 +231,16 @@ class PassageFile:
 
     def _check_embedder(self, db: sqlite3.Connection) -> None:
         stored = db.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
-        if stored is not None and stored[0] != self._embedder:
+        if stored is not None and stored[0] != self._embedder.name:
             raise KnowledgeError(
-                f"the knowledge was embedded by {stored[0]!r}, not by {self._embedder!r}",
+                f"the knowledge was embedded by {stored[0]!r}, not by {self._embedder.name!r}",
                 hint=f"delete {str(self.path)!r} and ingest again, or set the embedder back",
             )
 
     def _claim(self, db: sqlite3.Connection) -> None:
         """Note the embedder; an emptied file may change it."""
         if db.execute("SELECT 1 FROM passages LIMIT 1").fetchone() is None:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (self._embedder,))
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (self._embedder.name,))
         self._check_embedder(db)
 
 

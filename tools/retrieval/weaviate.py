@@ -46,6 +46,7 @@ WRITE_DEADLINES = 10
 MAX_PER_SOURCE = 10_000
 NAMESPACE = uuid.UUID("5a6f7b0e-7f0c-5a53-9a86-6f6a1f0f1b52")
 # `id` is reserved by the server.
+LEDGER = ("version", "embedder", "languages")
 STORED = ("passage_id", *FIELDS[1:])
 
 
@@ -89,6 +90,8 @@ class WeaviateKnowledge:
         self._breaker = breaker or Breaker()
         self._opening = asyncio.Lock()
         self._client: WeaviateAsyncClient | None = None
+        self._connected = False
+        self._created = False
         self._counted: dict[str, Inventory] = {}
 
     async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
@@ -159,7 +162,7 @@ class WeaviateKnowledge:
 
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
-        client, self._client = self._client, None
+        client, self._client, self._connected = self._client, None, False
         if client is not None:
             await client.close()
 
@@ -175,8 +178,9 @@ class WeaviateKnowledge:
                 hint="check that the server runs",
             )
         try:
+            client = await self._built()
             async with asyncio.timeout(self._deadline_s * deadlines):
-                yield await self._connected()
+                yield await self._connect(client)
         except KnowledgeError:
             self._breaker.succeed()
             raise
@@ -201,20 +205,21 @@ class WeaviateKnowledge:
             hint="check ANTIPHON_WEAVIATE_URL and ANTIPHON_WEAVIATE_GRPC_PORT",
         )
 
-    async def _connected(self) -> WeaviateAsyncClient:
+    async def _built(self) -> WeaviateAsyncClient:
+        """Build the client outside any deadline: importing it takes seconds."""
         async with self._opening:
             if self._client is None:
-                client = await asyncio.to_thread(self._build)
-                try:
-                    await client.connect()
-                except BaseException:
-                    await client.close()
-                    raise
-                self._client = client
+                self._client = await asyncio.to_thread(self._build)
             return self._client
 
+    async def _connect(self, client: WeaviateAsyncClient) -> WeaviateAsyncClient:
+        async with self._opening:
+            if not self._connected:
+                await client.connect()
+                self._connected = True
+            return client
+
     def _build(self) -> WeaviateAsyncClient:
-        """Build the client in a thread: importing it takes seconds."""
         import weaviate
         from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 
@@ -240,7 +245,8 @@ class WeaviateKnowledge:
         from weaviate.classes.config import Tokenization
         from weaviate.exceptions import UnexpectedStatusCodeError
 
-        if await client.collections.exists(self._name):
+        if self._created or await client.collections.exists(self._name):
+            self._created = True
             return
         exact = {"source", "passage_id", "digest"}
         whole_numbers = {"start", "end"}
@@ -282,3 +288,158 @@ class WeaviateKnowledge:
             # Another process may have been quicker.
             if not await client.collections.exists(self._name):
                 raise
+
+    async def _ledger(self, client: WeaviateAsyncClient, tenant: str) -> Ledger | None:
+        """Return what is noted for a tenant, None when it has stored nothing."""
+        if not self._created and not await client.collections.exists(self._name):
+            raise KnowledgeMissing(
+                f"no knowledge on Weaviate at {self._url}", hint="run `antiphon ingest PATH` first"
+            )
+        self._created = True
+        found = await client.collections.use(self._ledgers).query.fetch_object_by_id(
+            uuid.uuid5(NAMESPACE, tenant)
+        )
+        if found is None:
+            return None
+        noted = found.properties
+        return Ledger(
+            version=str(noted["version"]),
+            embedder=str(noted["embedder"]),
+            languages=tuple(json.loads(str(noted["languages"]))),
+        )
+
+    async def _note(self, tenant: str, languages: set[str]) -> None:
+        """Give the tenant a new version: before a change and after it, so that none goes unseen."""
+        values = {
+            "version": uuid.uuid4().hex,
+            "embedder": self._embedder.name,
+            "languages": json.dumps(sorted(languages)),
+        }
+        key = uuid.uuid5(NAMESPACE, tenant)
+        async with self._call(WRITE_DEADLINES) as client:
+            ledgers = client.collections.use(self._ledgers).data
+            if await ledgers.exists(key):
+                await ledgers.replace(key, values)
+            else:
+                await ledgers.insert(values, uuid=key)
+
+    async def _stored(
+        self, client: WeaviateAsyncClient, tenant: str, source: str
+    ) -> dict[str, str]:
+        """Return the content digest of each passage stored for a source."""
+        from weaviate.classes.query import Filter
+        from weaviate.exceptions import WeaviateQueryError
+
+        passages = self._passages(client, tenant)
+        try:
+            found = await passages.query.fetch_objects(
+                filters=Filter.by_property("source").equal(source),
+                return_properties=["passage_id", "digest"],
+                limit=MAX_PER_SOURCE,
+            )
+        except WeaviateQueryError as error:
+            if "tenant not found" in str(error):
+                return {}
+            raise
+        return {
+            str(one.properties["passage_id"]): str(one.properties["digest"])
+            for one in found.objects
+        }
+
+    async def _insert(
+        self, tenant: str, passages: Sequence[Passage], vectors: Sequence[Sequence[float]]
+    ) -> None:
+        from weaviate.classes.data import DataObject
+
+        objects = [
+            DataObject(
+                properties=_properties(passage),
+                vector={VECTOR: list(vector)},
+                uuid=uuid.uuid5(NAMESPACE, f"{tenant}\n{passage.id}"),
+            )
+            for passage, vector in zip(passages, vectors, strict=True)
+        ]
+        async with self._call(WRITE_DEADLINES) as client:
+            done = await self._passages(client, tenant).data.insert_many(objects)
+        if done.has_errors:
+            first = next(iter(done.errors.values())).message
+            raise KnowledgeError(
+                f"Weaviate refused {len(done.errors)} of {len(objects)} passages: {first}",
+                hint="ingest again; what was stored is kept",
+            )
+
+    async def _delete(self, tenant: str, source: str, ids: Sequence[str]) -> None:
+        from weaviate.classes.query import Filter
+
+        chosen = Filter.by_property("source").equal(source) & Filter.by_property(
+            "passage_id"
+        ).contains_any(list(ids))
+        async with self._call(WRITE_DEADLINES) as client:
+            await self._passages(client, tenant).data.delete_many(where=chosen)
+
+    async def _hybrid(
+        self, passages: Collection, words: Sequence[str], vector: list[float], limit: int
+    ) -> Sequence[Found]:
+        from weaviate.classes.query import HybridFusion, MetadataQuery
+
+        found = await passages.query.hybrid(
+            " ".join(words),
+            # With no word to search for, a keyword leg would only scale the scores down.
+            alpha=self._alpha if words else 1.0,
+            vector={VECTOR: vector},
+            target_vector=VECTOR,
+            query_properties=["terms"],
+            fusion_type=HybridFusion.RELATIVE_SCORE,
+            limit=limit,
+            include_vector=[VECTOR],
+            return_properties=list(STORED),
+            return_metadata=MetadataQuery(score=True),
+        )
+        return cast("Sequence[Found]", found.objects)
+
+    async def _counts(self, client: WeaviateAsyncClient, tenant: str) -> dict[str, int]:
+        from weaviate.classes.aggregate import GroupByAggregate
+
+        found = await self._passages(client, tenant).aggregate.over_all(
+            group_by=GroupByAggregate(prop="source", limit=MAX_PER_SOURCE), total_count=True
+        )
+        counts = {str(g.grouped_by.value): g.total_count or 0 for g in found.groups}
+        return dict(sorted((source, n) for source, n in counts.items() if n))
+
+    @property
+    def _ledgers(self) -> str:
+        return f"{self._name}Ledger"
+
+    def _passages(self, client: WeaviateAsyncClient, tenant: str) -> Collection:
+        used = client.collections.use(self._name).with_tenant(_tenant_name(tenant))
+        return cast("Collection", used)
+
+    def _check_embedder(self, ledger: Ledger) -> None:
+        if ledger.embedder != self._embedder.name:
+            raise KnowledgeError(
+                f"the knowledge was embedded by {ledger.embedder!r}, not by {self._embedder.name!r}",
+                hint="remove every source and ingest again, or set the embedder back",
+            )
+
+
+def _tenant_name(tenant: str) -> str:
+    """Fit any tenant into the server's alphabet; the prefixes keep two from ever meeting."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tenant):
+        return f"t-{tenant}"
+    return f"h-{blake2b(tenant.encode(), digest_size=24).hexdigest()}"
+
+
+def _properties(passage: Passage) -> dict[str, str | int]:
+    return {
+        **dict(zip(STORED, record(passage), strict=True)),
+        "digest": digest(passage),
+        "terms": " ".join(terms(passage.searchable, passage.language)),
+    }
+
+
+def _hit(found: Found, near: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Hit:
+    stored = cast("Record", tuple(found.properties[name] for name in STORED))
+    vector = np.asarray(found.vector[VECTOR], dtype=np.float32)
+    return Hit(
+        passage=restore(stored), score=found.metadata.score or 0.0, cosine=float(vector @ near)
+    )

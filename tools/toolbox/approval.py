@@ -11,13 +11,13 @@ from antiphon.tools.toolbox.wording import fill
 # English, German, Spanish, French. A phrase counts only at the start of the message.
 _YES = (
     "yes|yeah|yep|yup|sure|ok|okay|confirm|confirmed|approve|approved|agreed|correct|proceed|"
-    "go ahead|do it|please do|of course|absolutely|definitely|"
+    "go ahead|do it|please do(?! not)|of course|absolutely|definitely|"
     "ja|jawohl|klar|gerne|genau|einverstanden|bestätigt|mach das|"
     "sí|si|claro|vale|de acuerdo|adelante|confirmo|por supuesto|"
     "oui|ouais|d'accord|bien sûr|vas-y|allez-y|je confirme"
 )
 _NO = (
-    "no|nope|nah|cancel|stop|decline|declined|reject|rejected|deny|denied|abort|"
+    "no(?! problem| worries)|nope|nah|cancel|stop|decline|declined|reject|rejected|deny|denied|abort|"
     "don't|do not|dont|never mind|nevermind|not now|leave it|forget it|"
     "nein|nee|nicht|abbrechen|stopp|lass es|lieber nicht|"
     "cancelar|cancela|para|mejor no|déjalo|"
@@ -51,17 +51,17 @@ def question(spec: ToolSpec, call: ToolCall) -> str:
 def decision(text: str) -> bool | None:
     """Read a yes or a no; None when the message is neither, or not clearly so."""
     said = re.sub(r"\s+", " ", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    said = _POLITE.sub("", said.strip().casefold())
+    said = said.strip().casefold()
     if said.strip("\N{VARIATION SELECTOR-16}") in ("\N{THUMBS UP SIGN}", "y"):
         return True
     if said.strip("\N{VARIATION SELECTOR-16}") in ("\N{THUMBS DOWN SIGN}", "n"):
         return False
     if "?" in said or len(said.split()) > _MOST_WORDS:
         return None
-    agreed = _STARTS_YES.match(said)
+    agreed = _STARTS_YES.match(said) or _STARTS_YES.match(_POLITE.sub("", said))
     if agreed:
-        return None if _HAS_DOUBT.search(said, agreed.end()) else True
-    refused = _STARTS_NO.match(said)
+        return None if _HAS_DOUBT.search(agreed.string, agreed.end()) else True
+    refused = _STARTS_NO.match(_POLITE.sub("", said))
     if refused:
-        return None if _HAS_YES.search(said, refused.end()) else False
+        return None if _HAS_YES.search(refused.string, refused.end()) else False
     return None

@@ -1,0 +1,62 @@
+"""The overall score: five weighted metrics, each judged on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from antiphon.evals.metrics import Evaluator, Sample, Score
+
+WEIGHTS: Mapping[str, float] = {
+    "relevance": 0.30,
+    "safety": 0.25,
+    "factual_accuracy": 0.20,
+    "helpfulness": 0.15,
+    "coherence": 0.10,
+}
+"""The guide's weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricError:
+    """A metric that could not be computed; it is left out of the overall score."""
+
+    metric: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What every metric says of one answer."""
+
+    overall: float
+    metrics: Mapping[str, Score | MetricError]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The marks of the metrics that could be computed."""
+        return {n: score.value for n, score in self.metrics.items() if isinstance(score, Score)}
+
+
+async def evaluate(sample: Sample, evaluators: Sequence[Evaluator]) -> Evaluation:
+    """Run all metrics at once and weigh them."""
+    found = await asyncio.gather(*(_judge(each, sample) for each in evaluators))
+    metrics = {each.name: result for each, result in zip(evaluators, found, strict=True)}
+    return Evaluation(overall=overall(metrics), metrics=metrics)
+
+
+async def _judge(evaluator: Evaluator, sample: Sample) -> Score | MetricError:
+    try:
+        return await evaluator.evaluate(sample)
+    except Exception as error:  # noqa: BLE001 - one broken metric must not hide the others
+        return MetricError(metric=evaluator.name, error=f"{type(error).__name__}: {error}")
+
+
+def overall(metrics: Mapping[str, Score | MetricError]) -> float:
+    """Return the weighted mean of the metrics that have a score; 0 when none has."""
+    scored = {n: each.value for n, each in metrics.items() if isinstance(each, Score)}
+    total = sum(WEIGHTS.get(name, 0.0) for name in scored)
+    if not total:
+        return 0.0
+    return sum(WEIGHTS.get(name, 0.0) * value for name, value in scored.items()) / total

@@ -1,0 +1,101 @@
+"""The conversation inside another agent: as a node of a host graph, or as a tool of its model.
+
+Both give the conversation its own Context, so that a host's context of another shape never reaches
+our nodes, and keep the host's state apart: only the text goes in and the answer comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, StructuredTool
+
+from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.services import Services
+from antiphon.nodes.state import Context
+
+HostState = Mapping[str, object]
+
+
+class HostNode(Protocol):
+    """A node of a host graph."""
+
+    def __call__(self, state: HostState, config: RunnableConfig) -> Awaitable[dict[str, object]]:
+        """Return the host's update."""
+        ...
+
+
+def as_node(
+    services: Services,
+    *,
+    context: Context | Callable[[HostState], Context] | None = None,
+    question: Callable[[HostState], str] | None = None,
+    answer: Callable[[str, Mapping[str, object]], dict[str, object]] | None = None,
+) -> HostNode:
+    """Return a node that runs one turn of the conversation inside a host graph.
+
+    The host's checkpointer keeps the conversation's thread beside the host's own, and an approval
+    inside the conversation interrupts the host: resume the host to answer it.
+
+    Args:
+        services: as `build_services` returns, or your own.
+        context: whose turn it is; fixed, or read from the host's state.
+        question: the text in the host's state; by default its last message.
+        answer: the host's update, from the answer and the whole result; by default an AI message.
+    """
+    graph = compile_conversation(services)
+    # True: the conversation keeps its own history over the host's turns.
+    graph.checkpointer = True
+    ask, tell = question or _last_message, answer or _as_message
+
+    async def converse(state: HostState, config: RunnableConfig) -> dict[str, object]:
+        knobs = context(state) if callable(context) else context or Context()
+        given = {"messages": [HumanMessage(content=ask(state))]}
+        result = await graph.ainvoke(given, config, context=knobs)
+        return tell(str(result.get("answer", "")), result)
+
+    return converse
+
+
+def as_tool(
+    services: Services,
+    *,
+    context: Context | None = None,
+    name: str = "ask_help_desk",
+    description: str = "",
+) -> BaseTool:
+    """Return a tool that puts one self-contained question to the conversation.
+
+    Each call is a thread of its own; an action that needs approval interrupts the agent that
+    called the tool.
+    """
+    graph = compile_conversation(services)
+    knobs = context or Context()
+
+    async def run(question: str, config: RunnableConfig) -> str:
+        given = {"messages": [HumanMessage(content=question)]}
+        result = await graph.ainvoke(given, config, context=knobs)
+        return str(result.get("answer", ""))
+
+    return StructuredTool.from_function(
+        coroutine=run,
+        name=name,
+        description=description or services.assistant.description or f"Ask {services.assistant.name}.",
+    )
+
+
+def _last_message(state: HostState) -> str:
+    messages = state.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise ValueError(
+            "the host's state has no messages: give as_node(question=...) to say where the text is"
+        )
+    last = messages[-1]
+    return str(last.text if hasattr(last, "text") else last)
+
+
+def _as_message(answer: str, _: Mapping[str, object]) -> dict[str, object]:
+    return {"messages": [AIMessage(content=answer)]}

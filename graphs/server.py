@@ -1,0 +1,43 @@
+"""What the LangGraph server loads (langgraph.json): the graphs, built once a process.
+
+The server brings its own checkpointer and store; services are ours. The module form of the path
+matters: a file path would load a second copy of the types under other names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from antiphon.graphs.assembly import (
+    Graph,
+    build_responder,
+    build_services,
+    compile_conversation,
+    data_folder,
+    sample_folder,
+)
+from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.settings import read_settings
+
+_built: dict[str, Graph] = {}
+_building = asyncio.Lock()
+
+
+async def conversation() -> Graph:
+    """Return the compiled conversation; the first call builds it.
+
+    The server calls its graph factories for every run, so the result is kept.
+    """
+    async with _building:
+        if "conversation" not in _built:
+            _built["conversation"] = await asyncio.to_thread(_build)
+        return _built["conversation"]
+
+
+def _build() -> Graph:
+    settings = read_settings()
+    assistant = load_assistant(settings.assistant or sample_folder())
+    services = build_services(settings, assistant)
+    responder = build_responder(settings, services, data_folder(settings, assistant))
+    return compile_conversation(replace(services, respond_to=responder))

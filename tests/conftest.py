@@ -1,0 +1,43 @@
+"""What every test shares: no network but loopback, a data folder of its own, quiet vendors."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_connect = socket.socket.connect
+
+
+def _local_only(self: socket.socket, address: object) -> None:
+    host = address[0] if isinstance(address, tuple) else ""
+    if isinstance(host, str) and host and self.family != socket.AF_UNIX:
+        try:
+            local = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            local = host == "localhost"
+        if not local:
+            raise OSError(f"tests may not connect to {host!r}")
+    _connect(self, address)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test reach beyond this machine."""
+    monkeypatch.setattr(socket.socket, "connect", _local_only)
+
+
+@pytest.fixture(autouse=True)
+def _own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give each test its own data folder and none of the caller's settings."""
+    for name in [name for name in os.environ if name.startswith("ANTIPHON_")]:
+        if not name.startswith("ANTIPHON_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ANTIPHON_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("LANGSMITH_TRACING", "false")
+    monkeypatch.setenv("LANGSMITH_TEST_TRACKING", "false")
+    yield

@@ -1,0 +1,76 @@
+"""Sentences are spans into the text, and Markdown says what may not be joined."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from antiphon.tools.retrieval.sentences import sentences
+
+
+def split(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentences(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("It costs 3.50 a day. Fine.", ["It costs 3.50 a day.", "Fine."]),
+        ("Use e.g. shoes. Ask Dr. Smith.", ["Use e.g. shoes.", "Ask Dr. Smith."]),
+        ("See No. 5 there. She said no. Then left.", ["See No. 5 there.", "She said no.", "Then left."]),
+        ("J. R. Smith came. He left.", ["J. R. Smith came.", "He left."]),
+        ("Das ist z. B. gut. Ja, bzw. Nein.", ["Das ist z. B. gut.", "Ja, bzw. Nein."]),
+        ("Wait... what? Yes.", ["Wait... what?", "Yes."]),
+        ('"Really?" she asked. "Yes." He left.', ['"Really?" she asked.', '"Yes."', "He left."]),
+        ("Within 30 days. [1] Refunds follow.[2][3] End.", ["Within 30 days. [1]", "Refunds follow.[2][3]", "End."]),
+        ("Mail a@b.test or see c.test. Done.", ["Mail a@b.test or see c.test.", "Done."]),
+        ("私は。あなたは！はい", ["私は。", "あなたは！", "はい"]),
+        ("One line\ngoes on. New\n\nParagraph", ["One line\ngoes on.", "New", "Paragraph"]),
+        ("# Head\nText. More.\n## Other ##\n", ["Head", "Text.", "More.", "Other"]),
+        ("Head\n====\nText\n---\nEnd", ["Head", "Text", "End"]),
+        ("- one. Two.\n- [x] three\n  goes on\n12. four", ["one.", "Two.", "three\n  goes on", "four"]),
+        ("| a | b |\n|---|:-:|\n| 1. x | 2 |\n", ["a | b", "1. x | 2"]),
+        ("> Quote one.\n> Quote two.", ["Quote one.", "Quote two."]),
+        ("Run:\n```sh\n# no heading\n\nls\n```\nDone.", ["Run:", "# no heading\n\nls", "Done."]),
+        ("Windows line.\r\nNext one.\r\n\r\nEnd.", ["Windows line.", "Next one.", "End."]),
+        ("", []),
+        (" \n---\n", []),
+    ],
+)  # fmt: skip
+def test_text_is_split_where_a_reader_would(text: str, expected: list[str]) -> None:
+    """Abbreviations, decimals and initials do not split; lines that stand apart do."""
+    assert expected == split(text)
+
+
+PIECES = (
+    "Word", " ", ". ", "! ", "\n", "\n\n", "# ", "- ", "1. ", "| ", " |\n", "|---|\n", "```", "> ",
+    "e.g. ", "3.5", "[1]", "…", '"', "。", "é", "\r\n", "\t", "===\n", "a", "B.", "🙂", "\u2028",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_spans_are_ordered_apart_and_keep_every_letter(seed: int) -> None:
+    """Random text: spans never overlap, are stripped, and no letter is outside them."""
+    chance = random.Random(seed)
+    text = "".join(chance.choices(PIECES, k=chance.randint(0, 80)))
+
+    at, outside = 0, ""
+    for start, end in sentences(text):
+        assert at <= start < end
+        assert text[start:end].strip() == text[start:end]
+        outside += text[at:start]
+        at = end
+
+    outside += text[at:]
+    assert not any(character.isalpha() for character in outside if character != "1")
+
+
+@pytest.mark.parametrize("piece", [".", "-", "| ", "A. ", "> ", "a\n", "#", "\"'", "[1", "。x", "`"])
+def test_hostile_repetition_takes_linear_time(piece: str) -> None:
+    """A hundred thousand repeats of anything are split in a moment."""
+    began = time.perf_counter()
+    sentences(piece * 100_000 + "x")
+    assert time.perf_counter() - began < 5

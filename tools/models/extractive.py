@@ -1,0 +1,257 @@
+"""The model that needs no model: it answers by quoting what its prompt holds, and cites it.
+
+Tool results come first, then the sentences of the best passages that are nearest the question by
+meaning and by words, then a suggested reply. It invents nothing, so it is also the last resort.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+
+import numpy as np
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatResult
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from antiphon.tools.models.catalog import LAST_RESORT
+from antiphon.tools.models.quotes import Quote, quotes
+from antiphon.tools.retrieval.analysis import terms
+from antiphon.tools.retrieval.context import Card, unfence, unfence_results
+from antiphon.tools.retrieval.passages import Embedder
+from antiphon.tools.tokens import ApproximateCounter, TokenCounter
+
+TOP_PASSAGES = 3
+MOST_QUOTES = 3
+WORDS_WEIGHT = 1.0
+"""What sharing all of the question's words is worth beside a cosine of 1."""
+RANK_WEIGHT = 0.1
+"""What the first passage's place is worth; the second's is half of it."""
+WORTH_ADDING = 0.6
+"""A further quote must score this share of the best one."""
+LIST_WORTH_ADDING = 0.85
+"""As above for what takes more than a line or tells of another case: procedures, lists, rows."""
+SAME_CLAIM = 0.8
+"""Cosine from which two sentences speak of the same thing: the newer source's then stands."""
+REPEATED = 0.92
+"""Cosine from which a further quote only repeats one already chosen."""
+
+SUGGESTED = re.compile(r"<suggested_reply>(.*?)</suggested_reply>", re.DOTALL)
+
+
+class Extractive(BaseChatModel):
+    """A chat model that quotes its prompt.
+
+    Blocks count only outside the user's and the assistant's own messages, so that nobody can
+    put words into its mouth by typing a fence.
+    """
+
+    max_words: int = 60
+    """Longest answer; a numbered procedure may take twice that, since half of one is none."""
+    unknown: str = "I don't know: nothing I have been given answers that."
+    """What it says when there is nothing to quote."""
+    language: str = "en"
+    """Whose stemming and stop words compare words."""
+    _embedder: Embedder = PrivateAttr()
+    _tokens: TokenCounter = PrivateAttr(default_factory=ApproximateCounter)
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        max_words: int = 60,
+        *,
+        unknown: str = "",
+        language: str = "en",
+        tokens: TokenCounter | None = None,
+    ) -> None:
+        options = {"unknown": unknown} if unknown else {}
+        super().__init__(max_words=max_words, language=language, **options)
+        self._embedder = embedder
+        self._tokens = tokens or ApproximateCounter()
+
+    @property
+    def _llm_type(self) -> str:
+        return LAST_RESORT
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **_kwargs: object,
+    ) -> ChatResult:
+        text = await self._answer(messages)
+        spent, said = self._tokens.count_messages(messages), self._tokens.count(text)
+        message = AIMessage(
+            content=text,
+            response_metadata={"model_name": LAST_RESORT},
+            usage_metadata=UsageMetadata(
+                input_tokens=spent, output_tokens=said, total_tokens=spent + said
+            ),
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **_kwargs: object,
+    ) -> ChatResult:
+        return asyncio.run(self._agenerate(messages, stop))
+
+    async def _answer(self, messages: Sequence[BaseMessage]) -> str:
+        given = "\n".join(m.text for m in messages if m.type not in ("human", "ai"))
+        results = [text.strip() for _, _, text in unfence_results(given)]
+        if said := "\n".join(dict.fromkeys(filter(None, results))):
+            return said
+        question = next((m.text for m in reversed(messages) if m.type == "human"), "")
+        if cards := unfence(given):
+            return await self._from_passages(question, cards) or self.unknown
+        suggested = SUGGESTED.search(given)
+        return html.unescape(suggested.group(1)).strip() if suggested else self.unknown
+
+    async def _from_passages(self, question: str, cards: Sequence[Card]) -> str:
+        best = sorted(cards, key=lambda card: card.number)[:TOP_PASSAGES]
+        units = [unit for card in best for unit in quotes(card)]
+        if not units:
+            return ""
+        vectors = await self._embedder.embed([question, *(unit.meaning for unit in units)])
+        asked = terms(question, self.language)
+        said = [frozenset(terms(unit.meaning, self.language)) for unit in units]
+        candidates = _scored(units, np.asarray(vectors), _overlaps(asked, said), best)
+        return _render(_choose(candidates, self.max_words))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A quotable unit with how well it answers."""
+
+    quote: Quote
+    score: float
+    vector: NDArray[np.float64]
+
+
+def _overlaps(asked: Sequence[str], said: Sequence[frozenset[str]]) -> list[float]:
+    """Return, per unit, the share of the question's words it has, rare words weighing more."""
+    found = Counter(term for unit in said for term in unit)
+    weight = {term: math.log(1 + len(said) / (found[term] + 0.5)) for term in set(asked)}
+    total = sum(weight.values()) or 1.0
+    return [sum(weight[term] for term in weight if term in unit) / total for unit in said]
+
+
+def _scored(
+    units: Sequence[Quote],
+    vectors: NDArray[np.float64],
+    overlaps: Sequence[float],
+    best: Sequence[Card],
+) -> list[Candidate]:
+    """Return the units best first, without those that a newer source contradicts or repeats."""
+    cosines = vectors[1:] @ vectors[0]
+    place = {card.number: RANK_WEIGHT / rank for rank, card in enumerate(best, start=1)}
+    candidates = [
+        Candidate(
+            quote=unit,
+            score=float(cosine) + WORDS_WEIGHT * overlap + place[unit.card.number],
+            vector=vector,
+        )
+        for unit, vector, cosine, overlap in zip(units, vectors[1:], cosines, overlaps, strict=True)
+    ]
+    current = [one for one in candidates if not any(_replaces(two, one) for two in candidates)]
+    return sorted(current, key=lambda one: -one.score)
+
+
+def _replaces(newer: Candidate, older: Candidate) -> bool:
+    """Tell whether a later source says something on the same matter."""
+    new, old = newer.quote.card, older.quote.card
+    return (
+        new.source != old.source
+        and bool(old.updated)
+        and new.updated > old.updated
+        and float(newer.vector @ older.vector) >= SAME_CLAIM
+    )
+
+
+def _choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
+    """Return the best quote and those worth adding under the budget, best first."""
+    if not candidates:
+        return []
+    first = candidates[0]
+    chosen, shown = [first], _whole(first.quote, candidates, max_words)
+    for one in candidates[1:]:
+        if len(chosen) == MOST_QUOTES or one.score < WORTH_ADDING * first.score:
+            break
+        alone = one.quote.kind in ("prose", "item") and not one.quote.introduces
+        if not alone and one.score < LIST_WORTH_ADDING * first.score:
+            continue
+        if one.quote in shown or any(float(one.vector @ two.vector) >= REPEATED for two in chosen):
+            continue
+        more = [unit for unit in _whole(one.quote, candidates, max_words) if unit not in shown]
+        if sum(unit.words for unit in (*shown, *more)) <= max_words:
+            chosen.append(one)
+            shown += more
+    return shown
+
+
+def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
+    """Return the quote with what it is useless without: a procedure's steps, an intro's list."""
+    if quote.kind != "step" and not quote.introduces:
+        return [quote]
+    items = sorted(
+        (
+            two.quote
+            for two in candidates
+            if two.quote.card is quote.card
+            and two.quote.group == quote.group
+            and not two.quote.introduces
+        ),
+        key=lambda unit: unit.index,
+    )
+    limit = 2 * max_words if any(unit.kind == "step" for unit in items) else max_words
+    fitting = [
+        unit
+        for unit, total in zip(items, accumulate(unit.words for unit in items), strict=True)
+        if total <= limit
+    ]
+    if quote.introduces:
+        return fitting or [quote]
+    return items if len(fitting) == len(items) else [quote]
+
+
+def _render(shown: Sequence[Quote]) -> str:
+    """Return the quotes with their markers: by passage, best first, in the source's order."""
+    order = {number: n for n, number in enumerate(dict.fromkeys(q.card.number for q in shown))}
+    placed = sorted(shown, key=lambda unit: (order[unit.card.number], unit.index))
+    pieces: list[str] = []
+    for is_list, run in groupby(placed, key=lambda unit: unit.kind != "prose"):
+        if is_list:
+            pieces.append("\n".join(_listed(list(run))))
+        else:
+            pieces.append(" ".join(f"{unit.text} [{unit.card.number}]" for unit in run))
+    return "\n".join(pieces)
+
+
+def _listed(run: Sequence[Quote]) -> Iterator[str]:
+    if len(run) == 1:
+        unit = run[0]
+        text = f"{unit.lead} {unit.text}" if unit.lead else unit.text
+        yield f"{text} [{unit.card.number}]"
+        return
+    lead, step = "", 0
+    for unit in run:
+        if unit.lead and unit.lead != lead:
+            yield unit.lead
+            lead, step = unit.lead, 0
+        step += 1
+        mark = f"{step}." if unit.kind == "step" else "-"
+        yield f"{mark} {unit.text} [{unit.card.number}]"
