@@ -38,7 +38,7 @@ class Expected(_Form):
     outcome: Annotated[tuple[Outcome, ...], BeforeValidator(_listed)] = Field(min_length=1)
     """Any of these."""
     sources: Words = ()
-    """Files the answer must cite."""
+    """Files that hold the answer: it must cite one of them."""
     path: Words = ()
     """Nodes the turn must go through, in this order; others may stand between."""
     facts: tuple[Words, ...] = ()

@@ -99,18 +99,26 @@ class LangSmith:
     def _push(self, examples: Sequence[Example], name: str) -> Pushed:
         with _mapped(self._client):
             if not self._client.has_dataset(dataset_name=name):
-                self._client.create_dataset(name, description="Golden set of an Antiphon assistant")
+                self._client.create_dataset(
+                    name,
+                    description="Golden set of an Antiphon assistant",
+                    metadata={"runtime": {}},  # else the client describes this machine
+                )
             dataset = self._client.read_dataset(dataset_name=name).id
             there = {
                 each.id: (each.inputs, each.outputs)
                 for each in self._client.list_examples(dataset_id=dataset)
             }
             wanted = {example_id(name, each): _content(each) for each in examples}
-            new = [_form(key, content) for key, content in wanted.items() if key not in there]
+            new = [
+                {"id": key, "inputs": inputs, "reference_outputs": outputs}
+                for key, (inputs, outputs) in wanted.items()
+                if key not in there
+            ]
             changed = [
-                _form(key, content)
-                for key, content in wanted.items()
-                if key in there and there[key] != content
+                {"id": key, "inputs": inputs, "outputs": outputs}
+                for key, (inputs, outputs) in wanted.items()
+                if key in there and there[key] != (inputs, outputs)
             ]
             if new:
                 self._client.create_examples(dataset_id=dataset, examples=new)
@@ -184,11 +192,6 @@ def _content(example: Example) -> Content:
     plain = example.model_dump(mode="json")
     inputs = {"id": plain["id"], "kind": plain["kind"], "messages": plain["messages"]}
     return inputs, {"expected": plain["expected"], "reference": plain["reference"]}
-
-
-def _form(key: uuid.UUID, content: Content) -> dict[str, object]:
-    inputs, outputs = content
-    return {"id": key, "inputs": inputs, "outputs": outputs}
 
 
 @contextmanager

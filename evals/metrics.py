@@ -239,9 +239,9 @@ class Helpfulness:
             wanted = " > ".join(sample.expected.path)
             parts.append(_Part(0.1, float(went), f"did not go {wanted}"))
         if sample.expected.sources:
-            missing = [each for each in sample.expected.sources if each not in sample.sources]
-            share = 1 - len(missing) / len(sample.expected.sources)
-            parts.append(_Part(0.3, share, f"does not cite {', '.join(missing)}"))
+            cited = not set(sample.expected.sources).isdisjoint(sample.sources)
+            wanted = " or ".join(sample.expected.sources)
+            parts.append(_Part(0.3, float(cited), f"does not cite {wanted}"))
         count = len(sample.answer.split())
         spare = (self.LONG_WORDS - count) / (self.LONG_WORDS - self.BRIEF_WORDS)
         parts.append(_Part(0.1, min(1.0, max(0.0, spare)), f"takes {count} words"))

@@ -19,6 +19,7 @@ from antiphon.graphs.assistant import FILE, Assistant, GuardForm, line_of, load_
 from antiphon.tools.errors import AssistantError, InputError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.privacy import PatternDetector
+from antiphon.tools.retrieval.loaders import discover, load
 from antiphon.tools.toolbox.registry import load_tool
 from antiphon.tools.toolbox.schema import arguments_of
 
@@ -97,11 +98,16 @@ def _at(form: Assistant, keys: Keys, message: str, remedy: str) -> Problem:
 def _knowledge(form: Assistant) -> Iterator[Problem]:
     for place, entry in enumerate(form.knowledge.paths):
         keys: Keys = ("knowledge", "paths", place)
-        path = form.folder / entry
-        if not path.exists():
-            yield _at(form, keys, f"there is no {entry!r} here", "name an existing file or folder")
-        elif path.is_dir() and not any(file.is_file() for file in path.rglob("*")):
-            yield _at(form, keys, f"{entry!r} holds no files", "put documents into it")
+        try:
+            sources = discover([form.folder / entry])
+        except InputError as error:
+            yield _at(form, keys, error.message, error.hint or "name a file or folder that exists")
+            continue
+        for source in sources:
+            try:
+                load(source)
+            except InputError as error:
+                yield _at(form, keys, f"{source.source}: {error.message}", error.hint)
 
 
 def _intents(form: Assistant) -> Iterator[Problem]:
@@ -168,7 +174,8 @@ def _tool_mistake(form: Assistant, keys: Keys, error: AssistantError) -> Problem
     """Point at the line in tools.py where there is one, else at the entry that names the tool."""
     if re.match(r"[\w.]+:\d+: ", error.message):
         return _read(error.message, error.hint)
-    return _at(form, keys, error.message, error.hint)
+    remedy = "mend the path, or write the function" if "check" in error.hint else error.hint
+    return _at(form, keys, error.message, remedy)
 
 
 def _filled(template: str) -> set[str]:

@@ -102,7 +102,7 @@ class Responder:
         log: Log,
         hold_s: float = HOLD_S,
     ) -> None:
-        self._graph = graph
+        self.graph = graph
         self._switches = switches
         self._incidents = incidents
         self._log = log
@@ -139,7 +139,7 @@ class Responder:
             self._log.error("incident response failed", error=repr(error))
 
     async def _handle(self, alert: Alert) -> None:
-        result = await self._graph.ainvoke(
+        result = await self.graph.ainvoke(
             Report(
                 type=alert.incident,
                 severity=alert.severity,

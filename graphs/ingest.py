@@ -122,4 +122,8 @@ async def ingest_paths(
         if progress and known.done > report.done:
             progress(known.done, len(sources))
         report = known
-    return {**asdict(report), "seconds": round(time.perf_counter() - began, 3)}
+    return {
+        **asdict(report),
+        "failed": [asdict(rejected) for rejected in report.failed],
+        "seconds": round(time.perf_counter() - began, 3),
+    }

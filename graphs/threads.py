@@ -6,11 +6,11 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_type_hints
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph
@@ -117,6 +117,16 @@ class Conversations:
             given = _resume(approved=approved, reason=reason)
             async for event in self._run(given, config, context):
                 yield event
+
+    async def seed(
+        self, messages: Sequence[AnyMessage], *, context: Context, thread: str
+    ) -> None:
+        """Begin a thread with a history from elsewhere. Raises InputError when it exists."""
+        config = self._config(context, thread)
+        with storage_errors():
+            if (await self._own(config, context, must_exist=False)).metadata:
+                raise InputError(f"thread {thread!r} exists already", hint="Choose another id.")
+            await self.graph.aupdate_state(config, {"messages": list(messages)}, as_node="account")
 
     async def last(self, *, context: Context, thread: str) -> Turn:
         """Return the latest turn of a thread. Raises UnknownThread."""

@@ -92,8 +92,12 @@ class IngestNode(Protocol):
         ...
 
 
-FileNode = Callable[[IngestState], Awaitable[IngestState]]
-"""A step that treats every caller's files alike."""
+class FileNode(Protocol):
+    """A step that treats every caller's files alike."""
+
+    def __call__(self, state: IngestState) -> Awaitable[IngestState]:
+        """Return what to change."""
+        ...
 
 
 def load_file() -> FileNode:

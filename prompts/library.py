@@ -113,9 +113,7 @@ def _parse(name: str, text: str) -> Template:
         raise PromptError(f"{name}.md uses {_listed(undeclared)} but does not declare it")
     if unused := variables - used:
         raise PromptError(f"{name}.md declares {_listed(unused)} but does not use it")
-    return Template(
-        id=name, variables=variables, output=head["output"], body=parts["body"].strip()
-    )
+    return Template(id=name, variables=variables, output=head["output"], body=parts["body"].strip())
 
 
 def _front_matter(name: str, head: str) -> Mapping[str, str]:

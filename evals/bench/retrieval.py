@@ -11,8 +11,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from antiphon.evals.bench.report import report
 from antiphon.tools.errors import InputError
@@ -25,6 +27,14 @@ TENANT = "bench"
 SOURCE = "corpus"
 DEPTH = 10
 SPEED_SAMPLE = 128
+
+
+class Closable(Knowledge, Protocol):
+    """A backend that holds a file or a connection."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +126,13 @@ def score(queries: Sequence[Query], found: Sequence[Sequence[Hit]]) -> dict[str,
 
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
     """Return the chance that a positive scores above a negative, ties counting half."""
-    ordered = sorted([(s, 1) for s in positive] + [(s, 0) for s in negative])
-    wins, below, at = 0.0, 0, 0
-    while at < len(ordered):
-        tied = [kind for value, kind in ordered[at:] if value == ordered[at][0]]
-        ups, downs = sum(tied), len(tied) - sum(tied)
+    marked = sorted([(mark, True) for mark in positive] + [(mark, False) for mark in negative])
+    wins, below = 0.0, 0
+    for _, tied in groupby(marked, key=lambda pair: pair[0]):
+        kinds = [kind for _, kind in tied]
+        ups, downs = kinds.count(True), kinds.count(False)
         wins += ups * (below + downs / 2)
-        below, at = below + downs, at + len(tied)
+        below += downs
     return wins / (len(positive) * len(negative))
 
 

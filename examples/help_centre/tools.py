@@ -107,7 +107,9 @@ def _order(order_id: str, *, user: str) -> Order:
         # unknown in the same words as one that never was: its existence is not given away.
         if order["order_id"] == order_id and order.get("user", "") in ("", user):
             return order
-    raise ToolException(f"There is no order {order_id}. Please check the number in your confirmation email.")
+    raise ToolException(
+        f"There is no order {order_id}. Please check the number in your confirmation email."
+    )
 
 
 def _record(folder: Path, key: str, order_id: str, reason: str) -> OpenedReturn:

@@ -47,11 +47,13 @@ def check(
 
 def _configured() -> Path:
     """Return the assistant of the environment, else the folder one stands in, else the sample."""
-    from antiphon.graphs.assembly import SAMPLE
+    from antiphon.graphs.assembly import sample_folder
     from antiphon.graphs.settings import read_settings
 
     here = Path.cwd()
-    return read_settings().assistant or (here if (here / "assistant.yaml").exists() else SAMPLE)
+    return read_settings().assistant or (
+        here if (here / "assistant.yaml").exists() else sample_folder()
+    )
 
 
 def _show(folder: Path, problems: Sequence[Problem]) -> None:

@@ -13,22 +13,15 @@ import typer
 
 from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder
-from antiphon.gateway.cli.output import console, emit, visible
-from antiphon.tools.errors import AntiphonError, InputError, StorageUnwritable
+from antiphon.gateway.cli.output import console, emit, visible, write_file
+from antiphon.tools.errors import AntiphonError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
-
-    from langgraph.graph import StateGraph
-    from langgraph.graph.state import CompiledStateGraph
 
     from antiphon.graphs.assembly import Runtime
+    from antiphon.graphs.drawing import Compiled
     from antiphon.graphs.properties import Property
-
-    # The three graphs differ in state, context, input and output.
-    AnyTable = StateGraph[Any, Any, Any, Any]
-    AnyGraph = CompiledStateGraph[Any, Any, Any, Any]
 
 RENDERERS = (
     ("rsvg-convert", "{svg}", "-o", "{png}"),
@@ -80,7 +73,7 @@ def graph(
     if kind == ".png":
         _write_png(svg(compiled, name), output)
     else:
-        _write(svg(compiled, name) if kind == ".svg" else mermaid(compiled, name), output)
+        write_file(svg(compiled, name) if kind == ".svg" else mermaid(compiled, name), output)
     if as_json:
         emit({**drawn.as_json(), "output": str(output)})
     else:
@@ -88,15 +81,23 @@ def graph(
     return 0
 
 
-async def _compiled(name: Name, assistant: Path | None) -> AnyGraph:
+async def _compiled(name: Name, assistant: Path | None) -> Compiled:
     async with opened(assistant) as runtime:
-        return _table(runtime, name).compile()
+        return _graph(runtime, name)
 
 
-def _table(runtime: Runtime, name: Name) -> AnyTable:
-    from antiphon.graphs.conversation import build_conversation
+def _graph(runtime: Runtime, name: Name) -> Compiled:
+    from antiphon.graphs.assembly import compile_conversation
+    from antiphon.graphs.ingest import build_ingest
 
-    return build_conversation(runtime.services)
+    services = runtime.services
+    match name:
+        case Name.conversation:
+            return compile_conversation(services)
+        case Name.ingest:
+            return build_ingest(services.knowledge, services.tokens).compile(name="ingest")
+        case Name.incident:
+            return runtime.responder.graph
 
 
 def _check(name: Name, assistant: Path | None, *, as_json: bool) -> int:
@@ -119,17 +120,10 @@ async def _verified(name: Name, assistant: Path | None) -> Sequence[Property]:
     from antiphon.graphs.properties import verify, verify_shape
 
     async with opened(assistant) as runtime:
-        table = _table(runtime, name)
+        table = _graph(runtime, name).builder
         if name is Name.conversation:
             return verify(table, runtime.services.toolbox)
         return verify_shape(table)
-
-
-def _write(text: str, output: Path) -> None:
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageUnwritable(f"cannot write {str(output)!r}: {error.strerror}") from error
 
 
 def _write_png(drawing: str, output: Path) -> None:

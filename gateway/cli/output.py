@@ -12,7 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from antiphon.tools.errors import StorageUnwritable
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
     from rich.table import Table
 
@@ -44,6 +48,14 @@ def console(*, error: bool = False) -> Console:
         emoji=False,
         width=None if terminal else 120,
     )
+
+
+def write_file(text: str, path: Path) -> None:
+    """Write a file the user asked for. Raises StorageUnwritable."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageUnwritable(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

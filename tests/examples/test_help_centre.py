@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from langchain_core.tools import BaseTool, ToolException
+
 from antiphon.evals.golden import Example, load_golden
 from antiphon.graphs.assistant import load_assistant
-from langchain_core.tools import BaseTool, ToolException
 
 FOLDER = Path(__file__).parents[2] / "examples" / "help_centre"
 KNOWLEDGE = FOLDER / "knowledge"
@@ -32,6 +33,7 @@ FRONT = re.compile(r"\A---\ntitle: .+\nupdated: (\d{4}-\d\d-\d\d)\n---\n# \S")
 
 
 def load_module() -> ModuleType:
+    """Load tools.py by its path, under a name of its own."""
     spec = importlib.util.spec_from_file_location("help_centre_tools", FOLDER / "tools.py")
     assert spec is not None
     assert spec.loader is not None
@@ -46,13 +48,14 @@ def tools() -> ModuleType:
     return load_module()
 
 
-
 def run(tools: ModuleType, name: str, arguments: dict[str, str], **configurable: str) -> object:
+    """Call a tool as the runtime does, with what it knows of the caller."""
     tool: BaseTool = getattr(tools, name)
     return tool.invoke(arguments, {"configurable": dict(configurable)})
 
 
 def with_sources() -> Iterator[Example]:
+    """Return the examples that expect a page to be cited."""
     return (example for example in GOLDEN if example.expected.sources)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from antiphon.prompts.library import NOTHING, PromptError, PromptFiles, Prompts
 
 VARIABLES = {
@@ -15,6 +16,7 @@ VARIABLES = {
 
 
 def prompt(name: str, *, variables: str, body: str, extra: str = "") -> str:
+    """Write a prompt file."""
     return f"---\nid: {name}\nvariables: {variables}\noutput: text\n{extra}---\n{body}\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.tools.guards.verdict import Finding, Subject
-from antiphon.tools.retrieval.context import support
+from antiphon.tools.retrieval.citations import support
 
 
 class Grounding:

@@ -41,11 +41,20 @@ WORTH_ADDING = 0.6
 """A further quote must score this share of the best one."""
 LIST_WORTH_ADDING = 0.85
 """As above for what takes more than a line or tells of another case: procedures, lists, rows."""
-SAME_CLAIM = 0.8
+SAME_CLAIM = 0.9
 """Cosine from which two sentences speak of the same thing: the newer source's then stands."""
+SAME_CLAIM_BY_TITLE = 0.7
+"""The same where the sources have one title: most likely two versions of a document."""
 REPEATED = 0.92
 """Cosine from which a further quote only repeats one already chosen."""
 
+SUPERSEDED = re.compile(
+    r"\b(?:superseded|outdated|obsolete|archived|deprecated|withdrawn|no longer valid"
+    r"|veraltet|überholt|ersetzt|obsolet[oa]|derogad[oa]|périmée?|remplacée?)\b",
+    re.IGNORECASE,
+)
+"""How a title says that another document took its place."""
+NUMBER = re.compile(r"\d+(?:\.\d+)*")
 SUGGESTED = re.compile(r"<suggested_reply>(.*?)</suggested_reply>", re.DOTALL)
 
 
@@ -74,6 +83,7 @@ class Extractive(BaseChatModel):
         language: str = "en",
         tokens: TokenCounter | None = None,
     ) -> None:
+        """Take what compares meanings; the fields above say the rest."""
         options = {"unknown": unknown} if unknown else {}
         super().__init__(max_words=max_words, language=language, **options)
         self._embedder = embedder
@@ -122,7 +132,7 @@ class Extractive(BaseChatModel):
         return html.unescape(suggested.group(1)).strip() if suggested else self.unknown
 
     async def _from_passages(self, question: str, cards: Sequence[Card]) -> str:
-        best = sorted(cards, key=lambda card: card.number)[:TOP_PASSAGES]
+        best = _standing(question, cards)[:TOP_PASSAGES]
         units = [unit for card in best for unit in quotes(card)]
         if not units:
             return ""
@@ -140,6 +150,19 @@ class Candidate:
     quote: Quote
     score: float
     vector: NDArray[np.float64]
+
+
+def _standing(question: str, cards: Sequence[Card]) -> list[Card]:
+    """Return the cards in their order, those that say they were superseded last.
+
+    They keep their place where the question names their year or version.
+    """
+    asked = frozenset(NUMBER.findall(question))
+
+    def outdated(card: Card) -> bool:
+        return bool(SUPERSEDED.search(card.title)) and not asked & {*NUMBER.findall(card.title)}
+
+    return sorted(cards, key=lambda card: (outdated(card), card.number))
 
 
 def _overlaps(asked: Sequence[str], said: Sequence[frozenset[str]]) -> list[float]:
@@ -174,12 +197,11 @@ def _scored(
 def _replaces(newer: Candidate, older: Candidate) -> bool:
     """Tell whether a later source says something on the same matter."""
     new, old = newer.quote.card, older.quote.card
-    return (
-        new.source != old.source
-        and bool(old.updated)
-        and new.updated > old.updated
-        and float(newer.vector @ older.vector) >= SAME_CLAIM
-    )
+    if new.source == old.source or not old.updated or new.updated <= old.updated:
+        return False
+    one_title = new.title.casefold() == old.title.casefold()
+    alike = SAME_CLAIM_BY_TITLE if one_title else SAME_CLAIM
+    return float(newer.vector @ older.vector) >= alike
 
 
 def _choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:

@@ -35,6 +35,7 @@ class ScriptedModel(BaseChatModel):
     _script: Iterator[Line] = PrivateAttr()
 
     def __init__(self, replies: Iterable[Line] = (), *, delay_s: float = 0.0) -> None:
+        """Take the script, one line a call."""
         super().__init__(delay_s=delay_s)
         self._script = iter(replies)
 

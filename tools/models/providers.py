@@ -98,7 +98,7 @@ def _open(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
     from langchain.chat_models import init_chat_model
 
     try:
-        return init_chat_model(model, model_provider=provider, **options)
+        opened: BaseChatModel = init_chat_model(model, model_provider=provider, **options)
     except ImportError as error:
         package = _package(error, provider)
         raise SettingsError(
@@ -108,6 +108,7 @@ def _open(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
     except Exception as error:
         # What a provider's package raises for a missing key or a wrong option is its own affair.
         raise _not_opened(error, provider, model) from error
+    return opened
 
 
 def _package(error: ImportError, provider: str) -> str:

@@ -51,19 +51,7 @@ class Attempt:
 
 
 class ModelRouter:
-    """Chooses among the cards by weighted marks and asks down the fallback chain.
-
-    Args:
-        cards: models on offer; the last resort need not be among them.
-        weights: how much cost, latency and quality count.
-        connect: opens a model by name; called in a thread when the model is first asked.
-        last_resort: answers without a provider when nothing else may.
-        switches: what operations turned off; read at each choice.
-        deadline_s: how long each try of a model may take.
-        prices: list prices for the cards that state none.
-        tokens: counts where a provider reports no usage.
-        clock: monotonic seconds, for the breakers.
-    """
+    """Chooses among the cards by weighted marks and asks down the fallback chain."""
 
     def __init__(
         self,
@@ -78,6 +66,19 @@ class ModelRouter:
         tokens: TokenCounter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take the policy; no model is opened before it is asked.
+
+        Args:
+            cards: models on offer; the last resort need not be among them.
+            weights: how much cost, latency and quality count.
+            connect: opens a model by name; called in a thread when the model is first asked.
+            last_resort: answers without a provider when nothing else may.
+            switches: what operations turned off; read at each choice.
+            deadline_s: how long each try of a model may take.
+            prices: list prices for the cards that state none.
+            tokens: counts where a provider reports no usage.
+            clock: monotonic seconds, for the breakers.
+        """
         prices = prices or Prices()
         self._cards = {card.name: prices.fill(card) for card in cards}
         self._weights = weights or Weights()

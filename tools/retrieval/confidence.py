@@ -1,4 +1,12 @@
-"""How likely it is that the answer is among the passages found."""
+"""How likely it is that the answer is among the passages found: when to answer, when to abstain.
+
+A logistic formula over two features that every backend gives. Its constants were fitted on 1900
+queries: MTRAG with its answerable flags, XQuAD and 75 short shop questions as positives; questions
+of one set put to another's corpus, CLINC150 and 50 general questions put to a shop's help centre as
+negatives. A wrongly refused question weighs twice a wrongly admitted one. Five-fold
+cross-validation: AUROC .84 on MTRAG alone (best cosine alone .83), .96 over all; at 0.5 the shop
+refuses 4 % of what it answers and admits 3 % of what it does not.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +16,33 @@ from collections.abc import Sequence
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.passages import Hit
 
+INTERCEPT = -10.0
+PER_COSINE = 16.6
+PER_COVERAGE = 4.5
+TOP = 3
+PRIOR = 0.7
+PRIOR_CHARACTERS = 8
+"""Coverage is drawn to `PRIOR` as by this many characters: one-word queries prove little."""
+
+
 def retrieval_confidence(query: str, hits: Sequence[Hit]) -> float:
-    """Return the probability, 0 to 1, that the hits answer the query."""
-    return features(query, hits)["best"] if hits else 0.0
+    """Return the probability, 0 to 1, that the hits answer the query; abstain below 0.5."""
+    cosines = [hit.cosine for hit in hits if hit.cosine is not None]
+    if not cosines:
+        return 0.0
+    mark = INTERCEPT + PER_COSINE * max(cosines) + PER_COVERAGE * coverage(query, hits[:TOP])
+    return 1.0 / (1.0 + math.exp(-mark))
 
 
-def features(query: str, hits: Sequence[Hit]) -> dict[str, float]:
-    cos = sorted((h.cosine for h in hits if h.cosine is not None), reverse=True)
-    asked = set(terms(query, hits[0].passage.language))
-    texts = [set(terms(h.passage.searchable, h.passage.language)) for h in hits[:3]]
-    titles = [set(terms(h.passage.title + " " + h.passage.heading, h.passage.language)) for h in hits[:3]]
-    n = len(asked)
-    cov = lambda sets: (len(asked & set().union(*sets)) / n) if n else 0.0
-    chars = sum(len(t) for t in asked)
-    wcov = sum(len(t) for t in asked & set().union(*texts)) / chars if chars else 0.0
-    return {
-        "best": cos[0], "top": hits[0].cosine or 0.0,
-        "gap": cos[0] - sum(cos[1:]) / max(1, len(cos) - 1) if len(cos) > 1 else 0.0,
-        "second": cos[1] if len(cos) > 1 else cos[0],
-        "mean": sum(cos)/len(cos), 
-        "cov1": max((len(asked & t) / n for t in texts), default=0.0) if n else 0.0,
-        "covtop": len(asked & texts[0]) / n if n else 0.0,
-        "cov3": cov(texts), "wcov3": wcov, "title": cov(titles), "titletop": cov(titles[:1]),
-        "n": math.log1p(n), "short": 1.0 if n <= 2 else 0.0, "chars": math.log1p(len(query)),
-        "covn": cov(texts)*n, "missing": n*(1-cov(texts)),
-    }
+def coverage(query: str, hits: Sequence[Hit]) -> float:
+    """Return the share of the query's terms, by length, that the hits hold between them."""
+    held: dict[str, set[str]] = {}
+    for hit in hits:
+        language = hit.passage.language
+        held.setdefault(language, set()).update(terms(hit.passage.searchable, language))
+    return max((_share(set(terms(query, lang)), found) for lang, found in held.items()), default=0.0)
+
+
+def _share(asked: set[str], found: set[str]) -> float:
+    covered = PRIOR * PRIOR_CHARACTERS + sum(map(len, asked & found))
+    return covered / (PRIOR_CHARACTERS + sum(map(len, asked)))

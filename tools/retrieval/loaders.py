@@ -34,7 +34,7 @@ MALFORMED = (
 )  # fmt: skip
 """What parsers of foreign formats raise at damaged files."""
 LARGEST_BYTES = 20 * 1024 * 1024
-LONGEST_FRONT_MATTER = 64 * 1024
+LONGEST_FRONT_MATTER = 16 * 1024
 FRONT_MATTER = re.compile(r"---[ \t]*\r?\n((?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
 TOP_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 

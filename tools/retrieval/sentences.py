@@ -37,6 +37,7 @@ STOP = re.compile(
     r"|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"
 )
 """The end of a sentence with closing quotes and citation markers; possessive, so linear."""
+EDGE = re.compile(r"\A[\s>]+")
 WORD_BEFORE = re.compile(r"[^\s(\[\"“„'*_]*$")
 
 
@@ -118,8 +119,7 @@ def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
 
 def _stripped(text: str, start: int, end: int) -> Iterator[Span]:
     """Yield the span without white space and quote marks around it, or nothing."""
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip(" \t\r\n>"))
-    right = len(piece.rstrip())
-    if right > left:
-        yield start + left, start + right
+    piece = text[start:end].rstrip()
+    words = EDGE.sub("", piece)
+    if words:
+        yield start + len(piece) - len(words), start + len(piece)

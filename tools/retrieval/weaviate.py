@@ -169,7 +169,7 @@ class WeaviateKnowledge:
     @asynccontextmanager
     async def _call(self, deadlines: float = 1) -> AsyncIterator[WeaviateAsyncClient]:
         """Hold every conversation with the server to a deadline, and count how it went."""
-        import grpc.aio
+        from grpc.aio import AioRpcError  # type: ignore[import-untyped]
         from weaviate.exceptions import WeaviateBaseError
 
         if not self._breaker.admit():
@@ -184,7 +184,7 @@ class WeaviateKnowledge:
         except KnowledgeError:
             self._breaker.succeed()
             raise
-        except (WeaviateBaseError, grpc.aio.AioRpcError, TimeoutError, OSError) as error:
+        except (WeaviateBaseError, AioRpcError, TimeoutError, OSError) as error:
             raise self._judged(error) from error
         except BaseException:
             # Cancelled from outside: an admitted trial must not stay open.

@@ -43,6 +43,7 @@ class _Reader(HTMLParser):
         self._skipping: list[str] = []
         self._in_title = False
         self._in_code = False
+        self._in_cell = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "html":
@@ -53,7 +54,7 @@ class _Reader(HTMLParser):
         elif tag in SKIPPED:
             self._skipping.append(tag)
         elif not self._skipping:
-            self._parts.append(self._opening(tag))
+            self._add(self._opening(tag))
 
     def handle_endtag(self, tag: str) -> None:
         self._in_title = False
@@ -61,27 +62,38 @@ class _Reader(HTMLParser):
             # An element left open inside a skipped one ends with it.
             del self._skipping[self._skipping.index(tag) :]
         elif not self._skipping:
-            self._parts.append(self._closing(tag))
+            self._add(self._closing(tag))
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title.append(data)
         elif not self._skipping:
-            self._parts.append(data if self._in_code else re.sub(r"\s+", " ", data))
+            self._add(data if self._in_code else re.sub(r"\s+", " ", data))
 
     def finish(self) -> str:
         """Return the text collected, tidied."""
-        text = re.sub(r"[ \t]*\n[ \t]*(?=\n|#|-|\||$)", "\n", "".join(self._parts))
-        text = re.sub(r"\n +(?=\S)", "\n", text) if "```" not in text else text
+        text = re.sub(r"[ \t]+\n", "\n", "".join(self._parts))
+        text = re.sub(r"^-\n+", "- ", text, flags=re.MULTILINE)
         return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+    def _add(self, text: str) -> None:
+        if not self._in_code and self._parts and self._parts[-1][-1:].isspace():
+            text = text.lstrip(" ")
+        if text:
+            self._parts.append(text)
 
     def _opening(self, tag: str) -> str:
         if tag == "pre":
             self._in_code = True
             return "\n\n```\n"
+        if tag in {"td", "th"}:
+            self._in_cell = True
+            return " "
+        if self._in_cell:
+            return " " if tag in BLOCKS or tag == "br" else ""
         if tag in HEADINGS:
             return f"\n\n{HEADINGS[tag]} "
-        shapes = {"li": "\n- ", "tr": "\n|", "td": " ", "th": " ", "br": "\n"}
+        shapes = {"li": "\n- ", "tr": "\n|", "br": "\n"}
         return shapes.get(tag, "\n\n" if tag in BLOCKS else "")
 
     def _closing(self, tag: str) -> str:
@@ -89,5 +101,10 @@ class _Reader(HTMLParser):
             self._in_code = False
             return "\n```\n\n"
         if tag in {"td", "th"}:
+            self._in_cell = False
             return " |"
+        if tag == "table":
+            self._in_cell = False
+        if self._in_cell:
+            return ""
         return "\n\n" if tag in BLOCKS or tag in HEADINGS else ""

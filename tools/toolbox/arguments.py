@@ -161,7 +161,8 @@ def _stemmed(word: str) -> str:
     stem = re.sub(r"(?:ies|y|es|s|ed|ing|e)$", "", word)
     if len(stem) < 3:
         return re.escape(word) + "s?"
-    return re.escape(stem) + r"(?:ies|y|es|s|ed|ing|e|led|ling)?"
+    # The last letter may be doubled, as in wrapped and cancelled.
+    return rf"{stem}(?:ies|y|es|s|e|{stem[-1]}?(?:ed|ing))?"
 
 
 def _patterned(argument: Argument, message: _Message) -> Iterator[str]:

@@ -62,7 +62,9 @@ def test_any_document_is_covered_once_by_slices_within_the_limit(seed: int) -> N
 
 def test_headings_are_carried_into_each_passage() -> None:
     """The path of headings names where a passage stands; the document's own title is not in it."""
-    text = "# Title\n\nIntro.\n\n## Refunds\n\nText.\n\n### Sale items ##\n\nFinal.\n\n## Post\n\nEnd."
+    text = (
+        "# Title\n\nIntro.\n\n## Refunds\n\nText.\n\n### Sale items ##\n\nFinal.\n\n## Post\n\nEnd."
+    )
 
     found = chunk(document(text), tokens=TOKENS)
 
@@ -80,7 +82,9 @@ def test_another_top_heading_than_the_title_stays_in_the_path() -> None:
 
 def test_a_heading_with_nothing_beneath_is_a_passage() -> None:
     """Lists of headings are knowledge too."""
-    found = chunk(document("# Title\n\n## We never sell data\n\n## We ship worldwide\n"), tokens=TOKENS)
+    found = chunk(
+        document("# Title\n\n## We never sell data\n\n## We ship worldwide\n"), tokens=TOKENS
+    )
 
     assert ["## We never sell data", "## We ship worldwide"] == texts(found)
 
@@ -97,7 +101,9 @@ def test_a_hash_in_code_is_no_heading_and_code_stays_whole() -> None:
     text = "Run:\n\n```sh\n# comment\n\nls\n```\n\nDone."
 
     assert [text] == texts(chunk(document(text), tokens=TOKENS))
-    assert "```sh\n# comment\n\nls\n```" in texts(chunk(document(text), tokens=TOKENS, max_tokens=6))
+    assert "```sh\n# comment\n\nls\n```" in texts(
+        chunk(document(text), tokens=TOKENS, max_tokens=6)
+    )
 
 
 def test_paragraphs_are_merged_up_to_the_limit() -> None:
@@ -106,7 +112,9 @@ def test_paragraphs_are_merged_up_to_the_limit() -> None:
 
     found = chunk(document("\n\n".join(paragraphs)), tokens=TOKENS, max_tokens=25)
 
-    assert ["\n\n".join(paragraphs[:2]), "\n\n".join(paragraphs[2:4]), paragraphs[4]] == texts(found)
+    assert ["\n\n".join(paragraphs[:2]), "\n\n".join(paragraphs[2:4]), paragraphs[4]] == texts(
+        found
+    )
 
 
 def test_a_long_paragraph_is_cut_between_sentences() -> None:

@@ -1,0 +1,125 @@
+"""The ASGI app: every route and every piece of middleware in one list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from antiphon.gateway import openai, ops, threads
+from antiphon.gateway.auth import Keys, keys_of
+from antiphon.graphs.assembly import Runtime, open_runtime
+from antiphon.graphs.settings import Settings, read_settings
+from antiphon.tools.errors import (
+    AntiphonError,
+    Forbidden,
+    InputError,
+    ModelError,
+    StorageError,
+    UnknownThread,
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(
+    settings: Settings | None = None,
+    assistant: Path | None = None,
+    *,
+    runtime: Runtime | None = None,
+) -> Starlette:
+    """Return the gateway; `runtime` serves one that is already open (tests)."""
+    configured = settings or read_settings()
+    keys = keys_of(configured)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if runtime is not None:
+            app.state.runtime = runtime
+            yield
+            return
+        async with open_runtime(configured, assistant=assistant) as opened:
+            app.state.runtime = opened
+            # Everything slow happens before the first request: knowledge, embedder.
+            await opened.services.knowledge.inventory(tenant="default")
+            yield
+
+    guarded = _guard(keys)
+    thread = "/v1/threads/{thread}"
+    return Starlette(
+        routes=[
+            Route("/v1/threads", guarded(threads.create), methods=["POST"]),
+            Route("/v1/threads", guarded(threads.listed), methods=["GET"]),
+            Route(thread, guarded(threads.delete), methods=["DELETE"]),
+            Route(f"{thread}/runs/wait", guarded(threads.wait), methods=["POST"]),
+            Route(f"{thread}/runs/stream", guarded(threads.stream), methods=["POST"]),
+            Route(f"{thread}/state", guarded(threads.state), methods=["GET"]),
+            Route(f"{thread}/history", guarded(threads.history), methods=["GET"]),
+            Route("/v1/models", guarded(openai.models), methods=["GET"]),
+            Route("/v1/chat/completions", guarded(openai.completions), methods=["POST"]),
+            Route("/health", ops.health, methods=["GET"]),
+            Route("/ready", ops.ready, methods=["GET"]),
+            Route("/metrics", ops.metrics, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+        exception_handlers={AntiphonError: _told, HTTPException: _http, Exception: _unforeseen},
+    )
+
+
+def _guard(keys: Keys) -> Callable[[Endpoint], Endpoint]:
+    """Let only verified callers through; with no key configured everyone is the default tenant."""
+
+    def guarded(endpoint: Endpoint) -> Endpoint:
+        async def admit(request: Request) -> Response:
+            principal = keys.identify(request.headers)
+            if principal is None:
+                return _error(
+                    401, "unauthorised", "a valid API key is needed",
+                    "Send Authorization: Bearer KEY or x-api-key.",
+                )  # fmt: skip
+            request.state.principal = principal
+            return await endpoint(request)
+
+        return admit
+
+    return guarded
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AntiphonError)  # noqa: S101
+    status = 500
+    for kind, code in _STATUS.items():
+        if isinstance(error, kind):
+            status = code
+            break
+    return _error(status, error.code, error.message, error.hint)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return _error(error.status_code, "http", str(error.detail), "")
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    return _error(500, "internal", f"an unexpected {type(error).__name__} was raised", "")
+
+
+def _error(status: int, code: str, message: str, hint: str) -> Response:
+    body = {"error": {"code": code, "message": message, "hint": hint}}
+    return JSONResponse(body, status_code=status)
+
+
+_STATUS: dict[type[AntiphonError], int] = {
+    UnknownThread: 404,
+    Forbidden: 403,
+    InputError: 400,
+    StorageError: 503,
+    ModelError: 502,
+}
+"""First match wins: narrower kinds stand first."""

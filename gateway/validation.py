@@ -1,0 +1,138 @@
+"""What may come in over HTTP: size, encoding and shape, checked before anything runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from antiphon.nodes.state import Context
+from antiphon.gateway.auth import Principal
+from antiphon.tools.errors import InputError, MessageError
+
+MAX_BODY_BYTES = 1_048_576
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Part(_Form):
+    """A piece of a message; only text is read."""
+
+    type: str = "text"
+    text: str = ""
+
+
+class Message(_Form):
+    """A chat message as OpenAI and LangGraph clients send it."""
+
+    role: Literal["user", "human", "assistant", "ai", "system", "developer", "tool"] = "user"
+    content: str | list[Part] | None = ""
+
+    @property
+    def text(self) -> str:
+        """The message's text."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.type == "text")
+        return self.content or ""
+
+
+class Knobs(_Form):
+    """What a client may turn; who it is never comes from here."""
+
+    locale: str = "en"
+    model: str = ""
+    min_quality: float = Field(default=0.0, ge=0, le=1)
+    max_cost_usd: float = Field(default=0.10, gt=0)
+
+    def context(self, principal: Principal) -> Context:
+        """Return the run's context for a verified caller."""
+        return Context(tenant=principal.tenant, user=principal.user, **self.model_dump())
+
+
+class Resume(_Form):
+    """A decision about what waits for approval."""
+
+    approved: bool
+    reason: str = ""
+
+
+class Command(_Form):
+    """LangGraph's way to resume."""
+
+    resume: Resume | bool
+
+
+class Messages(_Form):
+    """LangGraph's way to send a message."""
+
+    messages: list[Message] = Field(min_length=1)
+
+
+class RunForm(_Form):
+    """The body of runs/wait and runs/stream."""
+
+    message: str | None = None
+    input: Messages | None = None
+    command: Command | None = None
+    context: Knobs = Knobs()
+
+    def text(self) -> str:
+        """Return the message to run. Raises MessageError when there is none."""
+        said = self.message if self.message is not None else None
+        if said is None and self.input is not None:
+            said = self.input.messages[-1].text
+        if said is None:
+            raise MessageError(
+                "the body has neither message, input.messages nor command.resume",
+                hint='Send {"message": "..."} or {"command": {"resume": {"approved": true}}}.',
+            )
+        return said
+
+    def decision(self) -> Resume | None:
+        """Return the decision, if the body is one."""
+        if self.command is None:
+            return None
+        given = self.command.resume
+        return Resume(approved=given) if isinstance(given, bool) else given
+
+
+class ChatForm(_Form):
+    """The body of /v1/chat/completions; options of models we do not have are ignored."""
+
+    model: str = ""
+    messages: list[Message] = Field(min_length=1)
+    stream: bool = False
+
+
+async def read(request: Request, form: type[Body]) -> Body:
+    """Return the request's body as `form`.
+
+    Raises:
+        InputError: too large, not UTF-8, not JSON, or of another shape.
+    """
+    size = 0
+    pieces: list[bytes] = []
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise MessageError(
+                f"the body is larger than {MAX_BODY_BYTES:,} bytes", hint="Send less at once."
+            )
+        pieces.append(piece)
+    try:
+        plain = json.loads(b"".join(pieces).decode("utf-8") or "{}")
+        return form.model_validate(plain)
+    except UnicodeDecodeError as error:
+        raise MessageError("the body is not valid UTF-8", hint="Send JSON in UTF-8.") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"the body is not JSON: {error}", hint="Send a JSON object.") from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+        )
+        raise InputError(f"the body has the wrong shape: {wrong}") from error

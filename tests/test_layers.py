@@ -1,0 +1,133 @@
+"""The architecture is a test: who may import whom, one vendor a file, heavy things late."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("gateway", "graphs", "nodes", "tools", "prompts", "evals", "examples")
+MAY_IMPORT = {
+    "prompts": set(),
+    "tools": {"prompts"},
+    "nodes": {"tools", "prompts"},
+    "graphs": {"nodes", "tools", "prompts"},
+    "evals": {"graphs", "nodes", "tools", "prompts"},
+    "gateway": {"graphs", "nodes", "tools", "evals"},
+    "examples": set(),
+}
+ONE_HOME = {
+    "weaviate": "tools/retrieval/weaviate.py",
+    "guardrails": "tools/guards/guardrails_ai.py",
+    "langsmith": "evals/langsmith.py",
+    "sentence_transformers": "tools/models/embeddings.py",
+    "onnxruntime": "tools/models/embeddings.py",
+    "tokenizers": "tools/models/embeddings.py",
+    "langchain_community": "tools/retrieval/loaders.py",
+    "prometheus_client": "tools/telemetry/metrics.py",
+    "structlog": "tools/telemetry/logs.py",
+    "genai_prices": "tools/cost.py",
+    "snowballstemmer": "tools/retrieval/analysis.py",
+    "xllamacpp": "tools/models/local.py",
+    "pydantic_settings": "graphs/settings.py",
+    "psycopg": "graphs/persistence.py",
+    "redis": "graphs/persistence.py",
+    "aiosqlite": "graphs/persistence.py",
+}
+LATE = {"weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
+        "langchain_community", "xllamacpp", "psycopg", "redis", "langchain"}  # fmt: skip
+"""Seconds to import: only inside the function that needs them."""
+LANGGRAPH = {"graphs", "nodes", "gateway"}
+
+
+def modules() -> Iterator[tuple[str, Path, ast.Module]]:
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield folder, path.relative_to(ROOT), ast.parse(path.read_text("utf-8"))
+
+
+def imports(tree: ast.AST, *, late: bool) -> Iterator[str]:
+    """Yield imported modules; without `late`, only those that run when the module is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif late or not (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types_only(node)
+        ):
+            yield from imports(node, late=late)
+
+
+def _for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+MODULES = list(modules())
+IDS = [str(path) for _, path, _ in MODULES]
+
+
+@pytest.mark.parametrize(("folder", "path", "tree"), MODULES, ids=IDS)
+def test_a_module_imports_only_what_its_folder_may(
+    folder: str, path: Path, tree: ast.Module
+) -> None:
+    """Gateway lets in, graphs say what is next, nodes decide, tools do, prompts speak."""
+    allowed = MAY_IMPORT[folder] | {folder}
+    for name in imports(tree, late=True):
+        first, *rest = name.split(".")
+        assert first not in FOLDERS, f"{path} imports {name!r} without the antiphon prefix"
+        if first == "antiphon":
+            assert rest[0] in allowed, f"{path} may not import {name!r}"
+        if first == "langgraph":
+            store = folder == "tools" and name.startswith("langgraph.store.base")
+            bench = folder == "evals" and "bench" in path.parts
+            assert folder in LANGGRAPH or store or bench, f"{path} may not import {name!r}"
+
+
+@pytest.mark.parametrize(("folder", "path", "tree"), MODULES, ids=IDS)
+def test_a_vendor_has_one_home_and_a_heavy_one_is_imported_late(
+    folder: str, path: Path, tree: ast.Module
+) -> None:
+    """A library can be replaced by changing one file; none that is slow loads before its use."""
+    for name in imports(tree, late=True):
+        first = name.split(".")[0]
+        home = ONE_HOME.get(first)
+        # A benchmark may run a vendor as the peer that it measures against.
+        peer = "bench" in path.parts
+        assert home is None or str(path) == home or peer, f"{name!r} belongs in {home}"
+    for name in imports(tree, late=False):
+        first = name.split(".")[0]
+        slow = first in LATE and not name.startswith("langchain_core")
+        assert not slow, f"{path} imports {name!r} when it is itself imported"
+
+
+def test_every_vendor_home_exists() -> None:
+    """The table of homes names real files."""
+    assert [home for home in ONE_HOME.values() if not (ROOT / home).is_file()] == []
+
+
+def test_only_settings_read_the_environment() -> None:
+    """`os.environ` and `os.getenv` occur in one module, and where a vendor is told to be quiet."""
+    readers = [
+        str(path)
+        for _, path, tree in MODULES
+        if any(
+            isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+            for node in ast.walk(tree)
+        )
+    ]
+    assert set(readers) <= QUIET
+
+
+QUIET = {
+    "graphs/settings.py",
+    # These write variables that a vendor reads, or name the one a vendor wants.
+    "tools/guards/guardrails_ai.py",
+    "tools/models/providers.py",
+    "evals/langsmith.py",
+    "evals/bench/startup.py",
+    "gateway/cli/doctor.py",
+}
