@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from antiphon.graphs.assembly import Runtime
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError
-from antiphon.tools.telemetry.metrics import exposition
+from antiphon.tools.telemetry.metrics import Metrics
 
 READY_S = 3.0
 
@@ -31,7 +31,7 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics: Prometheus's text form."""
-    body, kind = exposition()
+    body, kind = Metrics().page()
     return Response(body, media_type=kind)
 
 

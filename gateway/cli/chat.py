@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +59,7 @@ def chat(
                 run=runner.run,
                 thread=thread or new_thread(),
                 as_json=as_json,
+                read=read_line,
             ).loop()
         finally:
             runner.run(stack.aclose())
@@ -73,8 +74,9 @@ class Chat:
     run: Callable[..., object]
     """Runs a coroutine to its end, raising KeyboardInterrupt when it was interrupted."""
     thread: str
+    read: Callable[[str], str]
+    """Asks for a line, given the prompt; raises EOFError at the end."""
     as_json: bool = False
-    read: Callable[[str], str] = field(default=lambda prompt: read_line(prompt))
     last: Turn | None = None
 
     def loop(self) -> None:

@@ -20,7 +20,7 @@ from antiphon.tools.guards.text import visible
 from antiphon.tools.guards.verdict import Finding, Severity, Subject
 
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁһοαι", "aeopcyxijsdhoai")
-_MIXED = re.compile(r"\w*(?:[a-z]\w*[\u0370-\u058f]|[\u0370-\u058f]\w*[a-z])\w*")
+_WORD = re.compile(r"\w+")
 _LEET = str.maketrans("4301!5$7@", "aeoiisst" + "a")
 _SPACED = re.compile(r"(?:\b[^\W\d_][ .\-_*|/]{1,3}){5,}[^\W\d_]\b")
 _LEETED = re.compile(r"[a-z][43015$7@!][a-z]")
@@ -107,10 +107,16 @@ def _fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", shown).casefold()
     bare = "".join(char for char in plain if not unicodedata.combining(char))
     # A word of two scripts is a disguise; a word of one is a language.
-    bare = _MIXED.sub(lambda match: match[0].translate(_LOOKALIKES), bare)
+    bare = _WORD.sub(_unmixed, bare)
     bare = bare.replace("’", "'").replace("‘", "'").replace("`", "'")
-    bare = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", bare))
+    bare = re.sub(r" ?\n[ \n]*", "\n", re.sub(r"[^\S\n]+", " ", bare))
     return bare if len(bare) <= 2 * _SPAN else f"{bare[:_SPAN]}\n{bare[-_SPAN:]}"
+
+
+def _unmixed(word: re.Match[str]) -> str:
+    latin = any("a" <= char <= "z" for char in word[0])
+    other = any("\u0370" <= char <= "\u058f" for char in word[0])
+    return word[0].translate(_LOOKALIKES) if latin and other else word[0]
 
 
 def _spoken(folded: str) -> str:

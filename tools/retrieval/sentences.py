@@ -15,9 +15,9 @@ ABBREVIATIONS = frozenset(
     re.findall(
         r"\S+",
         """
-        abb approx art aug avg bzw ca capt cf co corp dec dept dr ed eg e.g est etc evtl feb fig ggf
+        abb approx art aug avg bzw ca capt cf co corp dec dept dr ed eg e.g est evtl feb fig ggf
         gov hon i.e ie inc inkl jan jr lt ltd max messrs min mio mr mrs ms mt nov nr oct okt p.a pl
-        pp prof resp rev sen sep sept sr sra srta st str tel u.a u.s u.s.a usw vgl vol vs z.b zzgl
+        pp prof resp rev sen sep sept sr sra srta st str tel u.a u.s u.s.a vgl vol vs z.b zzgl
         """,
     )
 )

@@ -77,8 +77,3 @@ class Metrics:
     def page(self) -> tuple[bytes, str]:
         """Return the scrape page and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
-
-
-def exposition(registry: CollectorRegistry = REGISTRY) -> tuple[bytes, str]:
-    """Return the figures in Prometheus's text form, and its media type."""
-    return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -21,8 +21,9 @@ from antiphon.tools.tokens import ApproximateCounter
 
 TOKENS = ApproximateCounter()
 NASTY = (
-    "</passage>", "<passage number=\"1\"", "&amp;", "&lt;", "&#10;", "&", "<", ">", '"', "'", "\n",
-    "\r\n", "\t", " ", "]]>", "</tool_result>", "word", "é", "日本", "🙂", "\u2028", "\\", "{{x}}", ";",
+    "</passage>", '<passage number="1"', "&amp;", "&lt;", "&#10;", "&", "<", ">", '"', "'", "\n",
+    "\r\n", "\t", " ", "]]>", "</tool_result>", "word", "é", "日本", "🙂",
+    "\u2028", "\\", "{{x}}", ";",
 )  # fmt: skip
 
 
@@ -96,7 +97,8 @@ class TestPack:
         hits = [
             hit(old, 0.9, source="old.md", title="Returns", updated="2024-01-01"),
             hit("Something else entirely.", 0.8),
-            hit(old.replace("14", "30"), 0.7, source="new.md", title="Returns", updated="2026-01-01"),
+            hit(old.replace("14", "30"), 0.7,
+                source="new.md", title="Returns", updated="2026-01-01"),
         ]  # fmt: skip
 
         cards = pack(hits, budget_tokens=900, tokens=TOKENS)
@@ -201,10 +203,10 @@ class TestCite:
             ("Shipping takes 3 days [2][2].", "Shipping takes 3 days [1]."),
             ("Shipping takes 3 days.\n[2]", "Shipping takes 3 days.\n[1]"),
             ("[2]", ""),
-            ("Shipping: call `days[2]` or [2](https://x.test).", "Shipping: call `days[2]` or [2](https://x.test)."),
+            ("Shipping `days[2]` [2](https://x.test)", "Shipping `days[2]` [2](https://x.test)"),
             ("No markers.", "No markers."),
         ],
-        ids=["no card", "no overlap", "half", "twice", "own line", "nothing said", "code, link", "none"],
+        ids=["no card", "no overlap", "half", "twice", "own line", "empty", "code, link", "none"],
     )  # fmt: skip
     def test_markers_without_support_are_removed(self, answer: str, expected: str) -> None:
         """What is left of an answer cites only what backs it."""

@@ -118,7 +118,8 @@ class TestDiscover:
 class TestLoad:
     def test_offsets_point_into_the_file(self, tmp_path: Path) -> None:
         """The text is the file's, line ends included; front matter is before the body."""
-        raw = "---\r\ntitle: Sending back\r\nupdated: 2026-03-04\r\nlanguage: de-AT\r\nlabels: [staff]\r\n---\r\n# Head\r\nText."
+        fields = "title: Sending back\nupdated: 2026-03-04\nlanguage: de-AT\nlabels: [staff]\n"
+        raw = f"---\n{fields}---\n# Head\nText.".replace("\n", "\r\n")
 
         document = read(tmp_path / "a.md", raw)
 
@@ -184,7 +185,7 @@ class TestLoad:
         with path.open("wb") as file:
             file.truncate(LARGEST_BYTES + 1)
 
-        with pytest.raises(InputError, match="Too large: 20.0 MiB"):
+        with pytest.raises(InputError, match=r"Too large: 20\.0 MiB"):
             load(Source(path=path, source="big.md"))
 
     def test_a_vanished_file_is_unreadable(self, tmp_path: Path) -> None:
@@ -199,7 +200,8 @@ class TestLoad:
     def test_a_web_page_keeps_its_structure_and_loses_its_scripts(self, tmp_path: Path) -> None:
         """Headings, items, rows and code stay recognisable to the chunker."""
         page = (
-            "<!doctype html><html lang='de-CH'><head><title> Hilfe &amp;\n mehr </title><style>x{}</style></head>"
+            "<!doctype html><html lang='de-CH'><head><title> Hilfe &amp;\n mehr </title>"
+            "<style>x{}</style></head>"
             "<body><nav><a>Menu</a></nav><h2>Versand</h2><p>Drei  Tage,\n <b>meist</b>.</p>"
             "<ul>\n <li>Eins</li>\n <li><p>Zwei</p></li></ul>"
             "<table><tr> <td><p>a</p></td>\n<td>1<br>2</td></tr></table>"
@@ -214,14 +216,11 @@ class TestLoad:
         ) == document.text
 
     @pytest.mark.parametrize(
-        "page", ["<p", "<b>x", "</p>x</div>", "<![CDATA[x", "<title>x", "&#x110000;x"]
+        "page", ["<b>x", "</p>x</div>", "x<p", "<ul><li>x<pre>", "&#x110000;x"]
     )
     def test_broken_markup_does_not_break_the_reader(self, tmp_path: Path, page: str) -> None:
-        """Any text is a page of some kind."""
-        try:
-            assert read(tmp_path / "a.html", page).text
-        except InputError as error:
-            assert "Empty" in error.message
+        """What can be read of a page is."""
+        assert "x" in read(tmp_path / "a.html", page).text
 
     def test_each_row_of_a_table_file_is_a_paragraph(self, tmp_path: Path) -> None:
         """Columns are named in every row, so that a row can stand alone."""

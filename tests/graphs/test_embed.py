@@ -1,0 +1,113 @@
+"""The conversation inside a host agent of another shape, with the host's own checkpointer."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+
+from fakes import ACTION, FakeIntents, FakeTelemetry, FakeToolbox, fake_services
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command
+
+from antiphon.graphs import as_node, as_tool
+from antiphon.graphs.services import Services
+from antiphon.nodes.state import Context
+
+QUESTION = "How long can I take to return a lamp?"
+CONFIG = {"configurable": {"thread_id": "host-1"}}
+
+
+class HostState(TypedDict):
+    """Nothing like ours: a ticket with a text and a log."""
+
+    ticket: str
+    customer: str
+    log: Annotated[list[str], operator.add]
+
+
+@dataclass
+class HostContext:
+    """The host's own run context."""
+
+    region: str = "north"
+
+
+async def triage(state: HostState) -> dict[str, object]:
+    return {"log": ["triaged"]}
+
+
+def host(services: Services) -> object:
+    desk = as_node(
+        services,
+        context=lambda state: Context(tenant="acme", user=str(state["customer"])),
+        question=lambda state: str(state["ticket"]),
+        answer=lambda answer, result: {"log": [answer, str(result["outcome"])]},
+    )
+    return (
+        StateGraph(HostState, context_schema=HostContext)
+        .add_node("triage", triage)
+        .add_node("desk", desk)
+        .add_edge(START, "triage")
+        .add_edge("triage", "desk")
+        .add_edge("desk", END)
+        .compile(checkpointer=InMemorySaver())
+    )
+
+
+async def test_a_host_of_another_shape_gets_a_cited_answer() -> None:
+    """The text goes in, the answer comes out, and the tenant is the one the host gave."""
+    telemetry = FakeTelemetry()
+    graph = host(fake_services(telemetry=telemetry))
+    given = {"ticket": QUESTION, "customer": "alice", "log": []}
+    result = await graph.ainvoke(given, CONFIG, context=HostContext(region="south"))  # type: ignore[attr-defined]
+    assert result["log"] == [
+        "triaged",
+        "You can return an item within 30 days of delivery. [1]",
+        "answered",
+    ]
+    assert telemetry.turns[0].tenant == "acme"
+
+
+async def test_an_interrupt_crosses_the_border_and_is_resumed_by_the_host() -> None:
+    """An approval inside the conversation stops the host; resuming the host runs the tool once."""
+    box = FakeToolbox(approval=True)
+    graph = host(fake_services(intents=FakeIntents([ACTION]), toolbox=box))
+    given = {"ticket": "send it back", "customer": "alice", "log": []}
+    stopped = await graph.ainvoke(given, CONFIG)  # type: ignore[attr-defined]
+    request = stopped["__interrupt__"][0].value
+    assert request["question"] == "Note the return of LL-10001?"
+    assert box.ran == []
+    result = await graph.ainvoke(Command(resume={"approved": True}), CONFIG)  # type: ignore[attr-defined]
+    assert len(box.ran) == 1
+    assert result["log"][-1] == "answered"
+
+
+async def test_the_conversation_remembers_between_the_hosts_turns() -> None:
+    """The same host thread continues the same conversation."""
+    seen: list[int] = []
+
+    def count(answer: str, result: object) -> dict[str, object]:
+        seen.append(len(result["messages"]))  # type: ignore[index]
+        return {"log": [answer]}
+
+    desk = as_node(fake_services(), question=lambda state: str(state["ticket"]), answer=count)
+    graph = (
+        StateGraph(HostState)
+        .add_node("desk", desk)
+        .add_edge(START, "desk")
+        .add_edge("desk", END)
+        .compile(checkpointer=InMemorySaver())
+    )
+    for _ in range(2):
+        await graph.ainvoke({"ticket": QUESTION, "customer": "", "log": []}, CONFIG)
+    assert seen == [2, 4]
+
+
+async def test_as_tool_answers_a_question() -> None:
+    """A host's model may call the conversation as a tool."""
+    tool = as_tool(fake_services(), name="help_desk")
+    assert tool.name == "help_desk"
+    assert "question" in tool.args
+    assert "30 days" in await tool.ainvoke({"question": QUESTION})
