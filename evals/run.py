@@ -1,27 +1,30 @@
-"""A golden set put to the running assistant: each example in a thread of its own, then judged."""
+"""A golden set put to the assistant: each example in a thread of its own, then judged."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
+from langgraph.cache.base import FullKey
 from langgraph.cache.memory import InMemoryCache
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 
 from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, summarise
 from antiphon.evals.score import evaluate
-from antiphon.graphs.assembly import Runtime
+from antiphon.graphs.assembly import Runtime, compile_conversation
+from antiphon.graphs.persistence import serializer
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.privacy.detect import PatternDetector
-from antiphon.tools.telemetry import Alert
+from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
 
 Progress = Callable[[int, int], None]
 """Called with how many examples are done, of how many."""
@@ -35,24 +38,88 @@ async def run_golden(
     concurrency: int = 2,
     progress: Progress | None = None,
 ) -> Report:
-    """Ask every example and judge its last answer; open the runtime with `quiet` services.
+    """Ask every example in a rehearsal of the running assistant and judge the last answers."""
+    services = runtime.services
+    return await judge(
+        rehearsal(services),
+        examples,
+        jury=five(
+            services.embedder,
+            PatternDetector(),
+            allowed_links=services.assistant.guards.allowed_links,
+        ),
+        context=Context(tenant=tenant),
+        concurrency=concurrency,
+        progress=progress,
+    )
+
+
+def rehearsal(services: Services) -> Conversations:
+    """Return the same conversation over the same services, leaving no trace and heeding none."""
+    graph = compile_conversation(
+        quiet(services), InMemorySaver(serde=serializer()), InMemoryStore()
+    )
+    return Conversations(graph)
+
+
+def quiet(services: Services) -> Services:
+    """Return the services for judging: nothing cached, nothing counted, nothing mitigated.
+
+    An old answer must not stand for today's code; and a golden set holds attacks and failures on
+    purpose, which must neither alarm anyone nor change how the examples after them are answered.
+    """
+    return replace(
+        services,
+        cache=_Forgetful(),
+        telemetry=_Unwatched(services.telemetry),
+        respond_to=_do_nothing,
+    )
+
+
+class _Forgetful(InMemoryCache[object]):
+    """A cache that never has anything."""
+
+    async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, object]:
+        del keys
+        return {}
+
+
+class _Unwatched:
+    """Telemetry that hashes and reports nothing."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.hash = telemetry.hash
+
+    async def record(self, turn: TurnRecord) -> Sequence[Alert]:
+        del turn
+        return ()
+
+
+async def _do_nothing(alerts: Sequence[Alert]) -> None:
+    del alerts
+
+
+async def judge(
+    conversations: Conversations,
+    examples: Sequence[Example],
+    *,
+    jury: Sequence[Evaluator],
+    context: Context,
+    concurrency: int = 2,
+    progress: Progress | None = None,
+) -> Report:
+    """Ask every example and judge its last answer.
 
     An example that cannot be answered at all is a row with an error and an overall score of 0.
     """
-    services = runtime.services
-    jury = five(
-        services.embedder,
-        PatternDetector(),
-        allowed_links=services.assistant.guards.allowed_links,
-    )
     began = time.perf_counter()
-    gate = asyncio.Semaphore(concurrency)
+    places = asyncio.Semaphore(concurrency)
     done = 0
 
     async def one(example: Example) -> Row:
         nonlocal done
-        async with gate:
-            row = await _row(runtime.conversations, example, jury, Context(tenant=tenant))
+        async with places:
+            row = await _row(conversations, example, jury, context)
         done += 1
         if progress is not None:
             progress(done, len(examples))
@@ -62,42 +129,17 @@ async def run_golden(
     return summarise(rows, seconds=time.perf_counter() - began)
 
 
-def quiet(services: Services) -> Services:
-    """Return the services for judging: no cached answers, no mitigation in the middle of a run.
-
-    A golden set holds attacks and slow questions on purpose; what they would set off must not
-    change how the examples after them are answered, nor an old answer stand for today's code.
-    """
-    return replace(services, cache=InMemoryCache(), respond_to=_nothing)
-
-
-async def _nothing(alerts: Sequence[Alert]) -> None:
-    del alerts
-
-
 async def _row(
     conversations: Conversations, example: Example, jury: Sequence[Evaluator], context: Context
 ) -> Row:
-    try:
-        turn = await _ask(conversations, example, context)
-    except AntiphonError as error:
-        return Row.failed(example, f"{error.code}: {error.message}")
-    evaluation = await evaluate(sample_of(example, turn), jury)
-    return Row.of(example, turn, evaluation)
-
-
-async def _ask(conversations: Conversations, example: Example, context: Context) -> Turn:
-    """Send the example's messages in one thread, which is forgotten afterwards."""
     first, *others = example.questions
-    turn = await conversations.ask(first, context=context)
     try:
+        turn = await conversations.ask(first, context=context)
         for question in others:
             turn = await conversations.ask(question, context=context, thread=turn.thread_id)
-    finally:
-        # The answers are what counts; a thread that stays behind does no harm.
-        with suppress(AntiphonError):
-            await conversations.delete(context=context, thread=turn.thread_id)
-    return turn
+    except AntiphonError as error:
+        return Row.failed(example, f"{error.code}: {error.message}")
+    return Row.of(example, turn, await evaluate(sample_of(example, turn), jury))
 
 
 def sample_of(example: Example, turn: Turn) -> Sample:

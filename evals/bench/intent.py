@@ -173,9 +173,7 @@ async def _speed(
         DeclaredIntent(name=name, examples=tuple(train.texts[end - count : end]))
         for name, count, end in zip(names, counts, ends, strict=True)
     ]
-    classifier = EmbeddingClassifier(
-        declared, _Known(train, embedder), threshold=0.0, margin=0.0
-    )
+    classifier = EmbeddingClassifier(declared, _Known(train, embedder), threshold=0.0, margin=0.0)
     await classifier.classify("warm up")
     took = []
     for text in texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
+import sqlite3
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
@@ -60,12 +60,5 @@ def machine() -> dict[str, object]:
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "sqlite": _sqlite(),
-        "byteorder": sys.byteorder,
+        "sqlite": sqlite3.sqlite_version,
     }
-
-
-def _sqlite() -> str:
-    import sqlite3
-
-    return sqlite3.sqlite_version

@@ -59,7 +59,7 @@ async def run(
     with TemporaryDirectory() as folder:
         home = cache or Path(folder)
         embedder = make_embedder("minilm")
-        knowledge = _open(backend, home / f"{data.resolve().name}.sqlite", embedder)
+        knowledge = _open(backend, home / f"{data.name}.sqlite", embedder)
         try:
             speed = await _ingest(knowledge, passages, embedder)
             await knowledge.search(queries[0].text, tenant=TENANT, limit=DEPTH)

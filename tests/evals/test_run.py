@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from langgraph.cache.memory import InMemoryCache
 from rich.console import Console
 
-from antiphon.evals.golden import Example
+from antiphon.evals.golden import Example, load_golden
+from antiphon.evals.metrics import five
 from antiphon.evals.report import Report, table
-from antiphon.evals.run import quiet, run_golden
-from antiphon.graphs.assembly import Runtime
-from antiphon.graphs.assistant import load_assistant
-from antiphon.graphs.services import Services
+from antiphon.evals.run import Progress, judge, run_golden
+from antiphon.graphs.assembly import Runtime, open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import ModelUnavailable
 from antiphon.tools.models.embeddings import MiniLM
-from antiphon.tools.telemetry import Alert
+from antiphon.tools.privacy.detect import PatternDetector
+from antiphon.tools.resilience import Switches
 
 QUOTE = "You can return any item within 30 days of delivery."
 SAMPLE = Path(__file__).parents[2] / "examples" / "help_centre"
@@ -35,7 +35,6 @@ class Scripted(Conversations):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
-        self.deleted: list[str] = []
         self.tenants: set[str] = set()
         self.running = self.most = 0
 
@@ -67,9 +66,6 @@ class Scripted(Conversations):
             degraded_because=None,
         )
 
-    async def delete(self, *, context: Context, thread: str) -> None:
-        self.deleted.append(thread)
-
 
 def an_example(name: str, *messages: str, outcome: str = "answered") -> Example:
     """Return an example of that id."""
@@ -93,50 +89,50 @@ EXAMPLES = (
 )
 
 
+@pytest.fixture(scope="module")
+def embedder() -> MiniLM:
+    """The real quick embedder."""
+    return MiniLM()
+
+
 @pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
-    """A runtime with a scripted conversation and the real embedder."""
-    unused: Any = None  # run_golden touches the assistant and the embedder only
-    services = Services(
-        assistant=load_assistant(SAMPLE),
-        input_rail=unused,
-        output_rail=unused,
-        cache=unused,
-        memory=unused,
-        intents=unused,
-        knowledge=unused,
-        embedder=MiniLM(),
-        toolbox=unused,
-        models=unused,
-        prompts=unused,
-        tokens=unused,
-        telemetry=unused,
-        respond_to=unused,
-    )
-    return Runtime(
-        settings=Settings(data_dir=tmp_path), services=services, conversations=Scripted()
-    )
+def asked() -> Scripted:
+    """A scripted conversation."""
+    return Scripted()
 
 
-async def judged(runtime: Runtime, **options: Any) -> tuple[Report, Scripted]:
-    """Run the examples; return the report and the conversation that was asked."""
-    report = await run_golden(runtime, EXAMPLES, **options)
-    assert isinstance(runtime.conversations, Scripted)
-    return report, runtime.conversations
+@pytest.fixture
+def judged(asked: Scripted, embedder: MiniLM) -> Callable[..., Awaitable[Report]]:
+    """Judge the examples with the five evaluators."""
+
+    async def run(concurrency: int = 2, progress: Progress | None = None) -> Report:
+        return await judge(
+            asked,
+            EXAMPLES,
+            jury=five(embedder, PatternDetector()),
+            context=Context(tenant="acme"),
+            concurrency=concurrency,
+            progress=progress,
+        )
+
+    return run
 
 
-async def test_each_example_has_a_thread_of_its_own_that_is_forgotten(runtime: Runtime) -> None:
-    """Messages of one example share a thread, examples never do; nothing stays behind."""
-    _, asked = await judged(runtime, concurrency=1)
+Judged = Callable[..., Awaitable[Report]]
+
+
+async def test_each_example_has_a_thread_of_its_own(judged: Judged, asked: Scripted) -> None:
+    """Messages of one example share a thread, examples never do."""
+    await judged(concurrency=1)
     threads = [thread for thread, _ in asked.asked]
     assert len(set(threads)) == len(EXAMPLES)
     assert threads[1] == threads[2]
-    assert set(asked.deleted) == set(threads) - {threads[-1]}, "the crashed one was never kept"
+    assert asked.tenants == {"acme"}
 
 
-async def test_rows_keep_the_order_and_say_what_happened(runtime: Runtime) -> None:
+async def test_rows_keep_the_order_and_say_what_happened(judged: Judged) -> None:
     """Outcome, scores, reasons; an example that crashed is a row with its error."""
-    report, _ = await judged(runtime)
+    report = await judged()
     rows = {row.id: row for row in report.rows}
     assert list(rows) == [example.id for example in EXAMPLES]
     assert rows["returns"].overall > 0.9
@@ -148,9 +144,9 @@ async def test_rows_keep_the_order_and_say_what_happened(runtime: Runtime) -> No
     assert rows["crash"].overall == 0.0
 
 
-async def test_the_report_has_means_and_advice(runtime: Runtime) -> None:
+async def test_the_report_has_means_and_advice(judged: Judged) -> None:
     """What failed is counted and followed by what to do about it."""
-    report, _ = await judged(runtime)
+    report = await judged()
     assert report.overall == pytest.approx(sum(r.overall for r in report.rows) / 5, abs=1e-3)
     assert (report.examples, report.failed, report.outcomes_as_expected) == (5, 1, 0.6)
     assert set(report.kinds) == {"answered", "abstained"}
@@ -159,66 +155,74 @@ async def test_the_report_has_means_and_advice(runtime: Runtime) -> None:
     assert any("crash" in advice for advice in report.recommendations)
 
 
-async def test_the_report_is_plain_json_and_a_table(runtime: Runtime) -> None:
+async def test_the_report_is_plain_json_and_a_table(judged: Judged) -> None:
     """JSON for machines, a table with every example for people."""
-    report, _ = await judged(runtime)
+    report = await judged()
     plain = json.loads(json.dumps(report.as_json()))
     assert [row["id"] for row in plain["rows"]] == [example.id for example in EXAMPLES]
-    console = Console(width=140, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123, ASYNC230
+    console = Console(width=140, record=True, file=io.StringIO())
     console.print(table(report))
     shown = console.export_text()
     assert all(example.id in shown for example in EXAMPLES)
     assert "60% as expected" in shown
 
 
-async def test_no_more_run_at_once_than_asked_for_and_progress_is_told(runtime: Runtime) -> None:
+async def test_no_more_run_at_once_than_asked_for_and_progress_is_told(
+    judged: Judged, asked: Scripted
+) -> None:
     """Concurrency is a limit; progress counts up to the end."""
     seen: list[tuple[int, int]] = []
-    _, asked = await judged(
-        runtime, concurrency=2, tenant="acme", progress=lambda done, of: seen.append((done, of))
-    )
+    await judged(progress=lambda done, of: seen.append((done, of)))
     assert asked.most == 2
     assert seen == [(n, 5) for n in range(1, 6)]
-    assert asked.tenants == {"acme"}
 
 
-async def test_two_runs_agree(runtime: Runtime) -> None:
+async def test_two_runs_agree(judged: Judged) -> None:
     """The evaluators are deterministic, so a gate does not flicker."""
-    first, _ = await judged(runtime)
-    second, _ = await judged(runtime)
+    first, second = await judged(), await judged()
     assert [row.metrics for row in first.rows] == [row.metrics for row in second.rows]
 
 
-async def test_a_plain_run_opens_no_connection(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Even with LangSmith's own variables set, nothing is sent."""
-    tried: list[object] = []
+class TestAgainstTheSample:
+    """The real assistant, offline."""
 
-    def refuse(_: socket.socket, address: object) -> None:
-        tried.append(address)
-        raise OSError("no network here")
+    @pytest.fixture
+    async def runtime(self, tmp_path: Path) -> AsyncIterator[Runtime]:
+        async with open_runtime(Settings(data_dir=tmp_path)) as runtime:
+            yield runtime
 
-    monkeypatch.setenv("LANGSMITH_API_KEY", "k")
-    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    await judged(runtime)
-    assert tried == []
+    async def test_a_run_judges_answers_and_leaves_nothing_behind(self, runtime: Runtime) -> None:
+        """Right outcomes; no thread kept, no turn recorded, no incident, no cached answer."""
+        chosen = ("answerable-return-window", "unanswerable-capital", "injection")
+        examples = [
+            example
+            for example in load_golden(SAMPLE / "golden.jsonl")
+            if example.id.startswith(chosen)
+        ]
+        first = await run_golden(runtime, examples)
+        assert first.failed == 0
+        assert first.outcomes_as_expected >= 0.8
+        assert first.overall > 0.8
+        second = await run_golden(runtime, examples)
+        assert [row.path for row in first.rows] == [row.path for row in second.rows]
+        assert await runtime.conversations.threads(context=Context()) == []
+        assert runtime.services.switches == Switches()
+        assert not (runtime.folder / "turns.jsonl").exists()
+        assert not (runtime.folder / "incidents.jsonl").exists()
 
+    async def test_a_plain_run_opens_no_connection(
+        self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Even with LangSmith's key and address set, nothing is sent."""
+        tried: list[object] = []
 
-async def test_quiet_services_neither_remember_nor_mitigate(runtime: Runtime) -> None:
-    """Judging starts with an empty cache, and attacks in the set throw no switch."""
-    services = quiet(runtime.services)
-    assert isinstance(services.cache, InMemoryCache)
-    alert = Alert(
-        rule="safety_violation",
-        incident="safety_violation",
-        severity="high",
-        message="",
-        value=1,
-        threshold=1,
-    )
-    before = services.switches
-    await services.respond_to([alert])
-    assert services.switches == before
-    assert services.embedder is runtime.services.embedder
+        def refuse(_: socket.socket, address: object) -> None:
+            tried.append(address)
+            raise OSError("no network here")
+
+        monkeypatch.setenv("LANGSMITH_API_KEY", "k")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        examples = load_golden(SAMPLE / "golden.jsonl")[:2]
+        await run_golden(runtime, examples)
+        assert tried == []

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 from xml.etree import ElementTree as ET
 
 import pytest
 from langgraph.graph import END, START, StateGraph
 
-from antiphon.graphs.drawing import Compiled, Edge, Sketch, mermaid, render, sketch, svg
+from antiphon.graphs.drawing import Edge, Sketch, mermaid, render, sketch, svg
 from antiphon.graphs.layout import place
+
+if TYPE_CHECKING:
+    from antiphon.graphs.drawing import Compiled
 
 LOOPED = (("a", "b"), ("b", "c"), ("c", "b"), ("a", "d"), ("d", "e"), ("c", "e"), ("a", "e"))
 

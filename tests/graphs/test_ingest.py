@@ -212,7 +212,7 @@ async def test_progress_is_told_per_file(shelf: Shelf, folder: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     await ingest_paths(
-        shelf, TOKENS, [folder], tenant="default", progress=lambda done, total: seen.append((done, total))
+        shelf, TOKENS, [folder], tenant="default", progress=lambda *counts: seen.append(counts)
     )  # fmt: skip
 
     assert [(1, 3), (2, 3), (3, 3)] == seen

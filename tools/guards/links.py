@@ -175,8 +175,10 @@ _URL = re.compile(
     r"(?<![\w@])(?:[a-z][a-z0-9+.-]{1,31}:[/\\]{1,4}|[/\\]{2}(?=[\w-]+\.)|www\.)[^\s<>\"'`|]*",
     re.IGNORECASE,
 )
+# Browsers skip tabs and newlines inside a scheme.
+_SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
 _SCRIPT_URL = re.compile(
-    r"(?:javascript|vbscript|livescript|mocha)\s{0,3}:(?=\S)[^\s<>]*|data:[\w/+.-]*[;,][^\s<>]*",
+    rf"(?:{_SPLIT_JAVASCRIPT}|vbscript|livescript|mocha)\s{{0,3}}:(?=\S)[^\s<>]*|data:[\w/+.-]*[;,][^\s<>]*",
     re.IGNORECASE,
 )
 _DOMAIN = re.compile(

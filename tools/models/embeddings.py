@@ -127,7 +127,7 @@ class OnnxEncoder:
         self._batch = batch
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return unit vectors; texts of like length share a batch, so little padding is computed."""
+        """Return unit vectors; texts of like length share a batch, so little is padded."""
         encoded = self._tokenizer.encode_batch(list(texts))
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i].ids))
         vectors = np.empty((len(texts), 384), dtype=np.float32)

@@ -17,7 +17,9 @@ import snowballstemmer
 from antiphon.tools.retrieval.stopwords import STOP_WORDS
 
 # Indic and Thai vowel signs are marks, not letters, yet stand inside words.
-WORD = re.compile(r"(?:[^\W_]|[\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff])+")
+WORD = re.compile(
+    r"(?:[^\W_]|[\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff])+"
+)
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 LANGUAGES = {
     "ar": "arabic",
@@ -62,11 +64,8 @@ def terms(text: str, language: str = "en") -> list[str]:
     """Return the index terms of a text, in order, repeats kept."""
     tag = primary(language)
     stop = STOP_WORDS.get(tag, frozenset())
-    found: list[str] = []
-    for word in words(text):
-        if word not in stop and (term := _stem(word, tag)):
-            found.append(term)
-    return found
+    stems = (_stem(word, tag) for word in words(text) if word not in stop)
+    return [term for term in stems if term]
 
 
 def query_terms(query: str, languages: Sequence[str]) -> list[str]:

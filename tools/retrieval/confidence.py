@@ -40,7 +40,9 @@ def coverage(query: str, hits: Sequence[Hit]) -> float:
     for hit in hits:
         language = hit.passage.language
         held.setdefault(language, set()).update(terms(hit.passage.searchable, language))
-    return max((_share(set(terms(query, lang)), found) for lang, found in held.items()), default=0.0)
+    return max(
+        (_share(set(terms(query, lang)), found) for lang, found in held.items()), default=0.0
+    )
 
 
 def _share(asked: set[str], found: set[str]) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+Key = TypeVar("Key", str, int)
 
 
 def min_max(
-    bm25: Mapping[str, float], cosine: Mapping[str, float], alpha: float = 0.5
-) -> dict[str, float]:
+    bm25: Mapping[Key, float], cosine: Mapping[Key, float], alpha: float = 0.5
+) -> dict[Key, float]:
     """Fuse by scores scaled to 0..1 within each leg; `alpha` is the dense leg's share.
 
     An id that one leg missed gets nothing from it. This is Weaviate's relative-score fusion.
@@ -20,9 +23,9 @@ def min_max(
     return ranked(fused)
 
 
-def rrf(*rankings: Sequence[str], k: int = 60) -> dict[str, float]:
+def rrf(*rankings: Sequence[Key], k: int = 60) -> dict[Key, float]:
     """Fuse by reciprocal rank (Cormack, Clarke, Buettcher 2009), scaled so that the best is 1."""
-    fused: dict[str, float] = {}
+    fused: dict[Key, float] = {}
     for ranking in rankings:
         for rank, key in enumerate(ranking, start=1):
             fused[key] = fused.get(key, 0.0) + 1.0 / (k + rank)
@@ -30,12 +33,12 @@ def rrf(*rankings: Sequence[str], k: int = 60) -> dict[str, float]:
     return ranked({key: score / top for key, score in fused.items()})
 
 
-def ranked(scores: Mapping[str, float]) -> dict[str, float]:
+def ranked(scores: Mapping[Key, float]) -> dict[Key, float]:
     """Order by score, best first; ties by id, so that the same search has the same order."""
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _scaled(scores: Mapping[str, float]) -> dict[str, float]:
+def _scaled(scores: Mapping[Key, float]) -> dict[Key, float]:
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())

@@ -34,7 +34,11 @@ MALFORMED = (
 )  # fmt: skip
 """What parsers of foreign formats raise at damaged files."""
 LARGEST_BYTES = 20 * 1024 * 1024
-LONGEST_FRONT_MATTER = 16 * 1024
+LONGEST_MOST_BRACKETS = 100
+"""In front matter: the YAML reader takes quadratic time on deep nesting."""
+FRONT_MATTER = 16 * 1024
+MOST_BRACKETS = 100
+"""In front matter: the YAML reader takes quadratic time on deep nesting."""
 FRONT_MATTER = re.compile(r"---[ \t]*\r?\n((?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
 TOP_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
@@ -267,6 +271,8 @@ def _front_matter(text: str) -> tuple[Mapping[str, object], int]:
     found = FRONT_MATTER.match(text[:LONGEST_FRONT_MATTER])
     if not found:
         return {}, 0
+    if found.group(1).count("[") + found.group(1).count("{") > MOST_BRACKETS:
+        raise InputError("Front matter is not valid YAML: too many brackets")
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

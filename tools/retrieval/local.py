@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,21 @@ import numpy as np
 from antiphon.tools.retrieval.fusion import min_max
 from antiphon.tools.retrieval.passages import Change, Embedder, Hit, Inventory, Passage
 from antiphon.tools.retrieval.records import digest
-from antiphon.tools.retrieval.sqlite_file import PassageFile, Vectors
+from antiphon.tools.retrieval.sqlite_file import Index, PassageFile, Vectors
 
 DEPTH = 100
 """Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
 
 
+FEEDBACK = 0.3
+FEEDBACK_FROM = 2
+"""The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
+
+
 class SqliteKnowledge:
     """The default `Knowledge`: exact vector search, fine to some hundred thousand passages."""
 
-    def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.5) -> None:
+    def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.6) -> None:
         self._file = PassageFile(path, embedder=embedder)
         self._embedder = embedder
         self._alpha = alpha
@@ -56,17 +61,28 @@ class SqliteKnowledge:
         await asyncio.to_thread(self._file.close)
 
     def _search(self, query: str, vector: Vectors, tenant: str, limit: int) -> tuple[Hit, ...]:
-        legs = self._file.legs(query, vector, tenant=tenant, depth=max(DEPTH, 2 * limit))
-        fused = min_max(legs.bm25, legs.dense, self._alpha)
-        best = list(fused)[:limit]
-        found = self._file.passages(best, tenant=tenant) if best else {}
+        depth = max(DEPTH, 2 * limit)
+        matches = self._file.matches(query, tenant=tenant, depth=depth)
+        if matches is None:
+            return ()
+        index, bm25 = matches
+        cosines = index.vectors @ vector
+        first = self._fused(index, bm25, cosines, depth)
+        closer = vector + FEEDBACK * index.vectors[list(first)[:FEEDBACK_FROM]].mean(axis=0)
+        fused = self._fused(index, bm25, index.vectors @ closer, depth)
+        best = {index.ids[at]: at for at in list(fused)[:limit]}
+        found = self._file.passages(list(best), tenant=tenant)
         return tuple(
-            Hit(
-                passage=found[key],
-                score=fused[key],
-                bm25=legs.bm25.get(key),
-                cosine=legs.cosine[key],
-            )
-            for key in best
+            Hit(passage=found[key], score=fused[at], bm25=bm25.get(at), cosine=float(cosines[at]))
+            for key, at in best.items()
             if key in found
         )
+
+    def _fused(
+        self, index: Index, bm25: Mapping[int, float], cosines: Vectors, depth: int
+    ) -> dict[int, float]:
+        """Fuse both legs; what only keywords found gets its cosine too, the vectors are at hand."""
+        count = min(depth, len(cosines))
+        nearest = np.argpartition(-cosines, count - 1)[:count].tolist()
+        dense = {at: float(cosines[at]) for at in {*nearest, *bm25}}
+        return min_max(bm25, dense, self._alpha)

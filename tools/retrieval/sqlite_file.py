@@ -55,22 +55,11 @@ class Index:
     """A tenant's vectors in memory, as of one version."""
 
     version: str
-    rows: NDArray[np.int64]
     ids: tuple[str, ...]
     position: Mapping[int, int]
+    """Where a row of the file stands in `ids` and `vectors`."""
     vectors: Vectors
     languages: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Legs:
-    """What keyword and dense search found, by passage id."""
-
-    bm25: Mapping[str, float]
-    dense: Mapping[str, float]
-    """Cosines of the nearest."""
-    cosine: Mapping[str, float]
-    """Cosines of everything either leg found."""
 
 
 class PassageFile:
@@ -90,23 +79,20 @@ class PassageFile:
         with self._lock:
             self._close()
 
-    def legs(self, query: str, vector: Vectors, *, tenant: str, depth: int) -> Legs:
-        """Return the best `depth` of each leg."""
+    def matches(
+        self, query: str, *, tenant: str, depth: int
+    ) -> tuple[Index, dict[int, float]] | None:
+        """Return the tenant's index and the keyword scores of its best passages, by position.
+
+        None when the tenant has nothing stored.
+        """
         with self._reading() as db:
             self._check_embedder(db)
             index = self._index(db, tenant)
             if index is None:
-                return Legs(bm25={}, dense={}, cosine={})
-            cosines = index.vectors @ vector
-            count = min(depth, len(cosines))
-            nearest = np.argpartition(-cosines, count - 1)[:count].tolist()
-            matched = _keyword(db, _tenant(db, tenant), _match(query, index.languages), depth)
-            bm25 = {index.position[row]: score for row, score in matched.items()}
-            return Legs(
-                bm25={index.ids[at]: score for at, score in bm25.items()},
-                dense={index.ids[at]: float(cosines[at]) for at in nearest},
-                cosine={index.ids[at]: float(cosines[at]) for at in {*nearest, *bm25}},
-            )
+                return None
+            rows = _keyword(db, _tenant(db, tenant), _match(query, index.languages), depth)
+            return index, {index.position[row]: score for row, score in rows.items()}
 
     def passages(self, ids: Sequence[str], *, tenant: str) -> dict[str, Passage]:
         """Return the passages of these ids; one that has gone meanwhile is left out."""
@@ -127,16 +113,18 @@ class PassageFile:
             return {i: d for _, i, d in _stored(db, _tenant(db, tenant), source)}
 
     def replace(
-        self, source: str, passages: Mapping[str, Passage], vectors: Mapping[str, Vectors], tenant: str
+        self,
+        source: str,
+        passages: Mapping[str, Passage],
+        vectors: Mapping[str, Vectors],
+        tenant: str,
     ) -> Change:
         """Make `source` these passages, in one transaction; `vectors` has those that are new."""
         with self._writing() as db:
             key = _tenant(db, tenant) or _add_tenant(db, tenant)
             self._claim(db)
             stored = {i: (row, d) for row, i, d in _stored(db, key, source)}
-            same = {
-                i for i, (_, d) in stored.items() if i in passages and d == digest(passages[i])
-            }
+            same = {i for i, (_, d) in stored.items() if i in passages and d == digest(passages[i])}
             fresh = [passage for i, passage in passages.items() if i not in same]
             if any(passage.id not in vectors for passage in fresh):
                 raise StorageBusy(
@@ -370,7 +358,6 @@ def _load(db: sqlite3.Connection, key: int, version: str) -> Index:
     flat = np.frombuffer(b"".join(row[2] for row in found), dtype="<f4").astype(np.float32)
     return Index(
         version=version,
-        rows=np.array(rows, dtype=np.int64),
         ids=tuple(row[1] for row in found),
         position={row: at for at, row in enumerate(rows)},
         vectors=flat.reshape(len(found), -1),

@@ -241,8 +241,13 @@ class WeaviateKnowledge:
         )
 
     async def _create(self, client: WeaviateAsyncClient) -> None:
-        from weaviate.classes.config import Configure, DataType, Property, StopwordsPreset
-        from weaviate.classes.config import Tokenization
+        from weaviate.classes.config import (
+            Configure,
+            DataType,
+            Property,
+            StopwordsPreset,
+            Tokenization,
+        )
         from weaviate.exceptions import UnexpectedStatusCodeError
 
         if self._created or await client.collections.exists(self._name):
@@ -417,7 +422,7 @@ class WeaviateKnowledge:
     def _check_embedder(self, ledger: Ledger) -> None:
         if ledger.embedder != self._embedder.name:
             raise KnowledgeError(
-                f"the knowledge was embedded by {ledger.embedder!r}, not by {self._embedder.name!r}",
+                f"the knowledge was embedded by {ledger.embedder!r}, not {self._embedder.name!r}",
                 hint="remove every source and ingest again, or set the embedder back",
             )
 

@@ -10,15 +10,15 @@ from antiphon.tools.toolbox.wording import fill
 
 # English, German, Spanish, French. A phrase counts only at the start of the message.
 _YES = (
-    "yes|yeah|yep|yup|sure|ok|okay|confirm|confirmed|approve|approved|agreed|correct|proceed|"
-    "go ahead|do it|please do(?! not)|of course|absolutely|definitely|"
+    "yes|yeah|yep|yup|sure|ok|okay|confirm|confirmed|approve|approved|agreed|correct|"
+    "proceed|go ahead|do it|please do(?! not)|of course|absolutely|definitely|"
     "ja|jawohl|klar|gerne|genau|einverstanden|bestätigt|mach das|"
     "sí|si|claro|vale|de acuerdo|adelante|confirmo|por supuesto|"
     "oui|ouais|d'accord|bien sûr|vas-y|allez-y|je confirme"
 )
 _NO = (
-    "no(?! problem| worries)|nope|nah|cancel|stop|decline|declined|reject|rejected|deny|denied|abort|"
-    "don't|do not|dont|never mind|nevermind|not now|leave it|forget it|"
+    "no(?! problem| worries)|nope|nah|cancel|stop|decline|declined|reject|rejected|deny|"
+    "denied|abort|don't|do not|dont|never mind|nevermind|not now|leave it|forget it|"
     "nein|nee|nicht|abbrechen|stopp|lass es|lieber nicht|"
     "cancelar|cancela|para|mejor no|déjalo|"
     "non|annule|annuler|arrête|arrêter|surtout pas|laisse tomber"

@@ -16,12 +16,15 @@ from pydantic import JsonValue
 from antiphon.tools.toolbox.dates import find_date
 from antiphon.tools.toolbox.schema import Argument, spoken
 
-_NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBERS = (
+    *("one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
 _NUMBER = re.compile(
     rf"(?<![\w.<])([+-]?\d+(?:,\d{{3}})*(?:\.\d+)?|{'|'.join(_NUMBERS)})(?![\w>])", re.IGNORECASE
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|<EMAIL(?:_ADDRESS)?_\d+>")
-_QUOTED = re.compile(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)|\N{LEFT DOUBLE QUOTATION MARK}([^\"]+?)\N{RIGHT DOUBLE QUOTATION MARK}")
+_QUOTED = re.compile(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)|\u201c([^\u201d]+)\u201d")
 _TRUE = re.compile(r"\b(?:yes|yeah|yep|true|sure|please do|of course)\b", re.IGNORECASE)
 _FALSE = re.compile(r"\b(?:no|nope|false|not|don't|without)\b", re.IGNORECASE)
 _REASON = re.compile(
@@ -114,8 +117,10 @@ def _read(argument: Argument, message: _Message, today: date) -> JsonValue:
             return next(_numbers(argument, message), None)
         case "boolean":
             return _flag(argument, message)
+        case "string" if argument.format:
+            return _formatted(argument, message, today)
         case "string":
-            return _formatted(argument, message, today) if argument.format else _text(argument, message)
+            return _text(argument, message)
         case _:
             return None
 
@@ -145,7 +150,9 @@ def _choices(argument: Argument, message: _Message) -> list[JsonValue]:
         stems = [_stemmed(word) for word in spoken(str(choice)).split()]
         pattern = re.compile(r"(?<!\w)" + r"[\s_-]+".join(stems) + r"(?!\w)", re.IGNORECASE)
         match = next(message.matches(pattern), None) if stems else None
-        if match and not any(match.start() < one.end() and one.start() < match.end() for one, _ in hits):
+        if match and not any(
+            match.start() < one.end() and one.start() < match.end() for one, _ in hits
+        ):
             hits.append((match, choice))
     return [
         choice
@@ -211,10 +218,10 @@ def _number(text: str) -> int | float:
 def _nearby(argument: Argument, text: str, match: re.Match[str]) -> bool:
     around = text[: match.start()].split()[-2:] + text[match.end() :].split()[:2]
     said = " ".join(around)
-    hints = {word for word in f"{argument.words} {spoken(argument.description)}".split() if len(word) > 3}
-    return any(
-        re.search(rf"(?<!\w){_stemmed(hint)}(?!\w)", said, re.IGNORECASE) for hint in hints
-    )
+    hints = {
+        word for word in f"{argument.words} {spoken(argument.description)}".split() if len(word) > 3
+    }
+    return any(re.search(rf"(?<!\w){_stemmed(hint)}(?!\w)", said, re.IGNORECASE) for hint in hints)
 
 
 def _flag(argument: Argument, message: _Message) -> bool | None:
@@ -231,8 +238,11 @@ def _flag(argument: Argument, message: _Message) -> bool | None:
 
 def _yes_no(message: _Message) -> bool | None:
     first = min(
-        ((match.start(), value) for pattern, value in ((_TRUE, True), (_FALSE, False))
-         if (match := pattern.search(message.text))),
+        (
+            (match.start(), value)
+            for pattern, value in ((_TRUE, True), (_FALSE, False))
+            if (match := pattern.search(message.text))
+        ),
         default=None,
     )
     return None if first is None else first[1]

@@ -14,7 +14,9 @@ _MONTH = (
 )
 _YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
 _ISO = re.compile(r"\b(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b")
-_DAY_FIRST = re.compile(rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}{_YEAR}\b", re.I)
+_DAY_FIRST = re.compile(
+    rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}{_YEAR}\b", re.I
+)
 _MONTH_FIRST = re.compile(rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_YEAR}\b", re.I)
 _RELATIVE = re.compile(r"\b(?P<word>day after tomorrow|today|tonight|tomorrow|yesterday)\b", re.I)
 _IN_DAYS = re.compile(r"\bin (?P<count>\d{1,3}) (?P<unit>day|week)s?\b", re.I)

@@ -17,9 +17,13 @@ class Likeness:
     """Compares messages with tools; the tools are embedded once, at the first question."""
 
     def __init__(self, specs: Sequence[ToolSpec], embedder: Embedder) -> None:
-        described = [(spec.name, f"{spoken(spec.name)}: {spec.tool.description}") for spec in specs]
-        shown = [(spec.name, example) for spec in specs for example in spec.examples]
-        self._names, self._texts = zip(*described, *shown, strict=True) if specs else ((), ())
+        entries = [
+            (spec.name, text)
+            for spec in specs
+            for text in (f"{spoken(spec.name)}: {spec.tool.description}", *spec.examples)
+        ]
+        self._names = [name for name, _ in entries]
+        self._texts = [text for _, text in entries]
         self._embedder = embedder
         self._vectors: NDArray[np.float32] | None = None
         self._lock = asyncio.Lock()

@@ -63,7 +63,9 @@ def spoken(name: str) -> str:
 def arguments_of(tool: BaseTool) -> tuple[Argument, ...]:
     """Return the arguments a caller of `tool` may give, in declared order."""
     form = tool.tool_call_schema
-    schema: Schema = form if isinstance(form, dict) else form.model_json_schema()
+    schema: Schema = (
+        form if isinstance(form, dict) else cast("type[BaseModel]", form).model_json_schema()
+    )
     definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
     required = set(schema.get("required", ()))
     return tuple(

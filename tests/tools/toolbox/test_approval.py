@@ -59,7 +59,8 @@ def test_no_is_read(text: str) -> None:
     "text",
     ["", "what does it cost?", "yes?", "yes but not today", "yes, wait", "no wait, yes",
      "yesterday I ordered a lamp", "note that I moved", "I would like a refund", "notably",
-     "ja, aber erst morgen", "no problem", "oui mais pas maintenant", "when will it arrive", "parameters",
+     "no problem", "ja, aber erst morgen",
+     "oui mais pas maintenant", "when will it arrive", "parameters",
      "ok so first of all I want to know how long it takes until the money is back"],
 )  # fmt: skip
 def test_what_is_not_clear_is_neither(text: str) -> None:

@@ -16,7 +16,7 @@ TODAY = date(2026, 5, 6)  # a Wednesday
 ORDER = Argument(name="order_id", kind="string", required=True, pattern=r"^[A-Z]-\d{4}$")
 COUNT = Argument(name="quantity", kind="integer", required=True, minimum=1, maximum=20)
 LIMIT = Argument(name="limit", kind="integer", description="How many orders to list")
-TOPIC = Argument(name="topic", kind="string", required=True, choices=("refund", "delivery", "other"))
+TOPIC = Argument(name="topic", kind="string", required=True, choices=("refund", "delivery"))
 SPEED = Argument(name="speed", kind="string", choices=("express", "express_plus", "standard"))
 TOPICS = Argument(name="topics", kind="array", items=TOPIC)
 ORDERS = Argument(name="orders", kind="array", items=ORDER)

@@ -102,9 +102,7 @@ async def test_a_message_becomes_a_call() -> None:
 async def test_tools_are_embedded_once_in_one_batch() -> None:
     """The first message brings descriptions, examples and itself in one batch; later ones one."""
     embedder = WordVectors()
-    box = toolbox(
-        spec(order_status, examples=("where is it",)), spec(refund), embedder=embedder
-    )
+    box = toolbox(spec(order_status, examples=("where is it",)), spec(refund), embedder=embedder)
     await box.choose("where is my order A-1001?", turn="t")
     await box.choose("money back", turn="t")
     assert [4, 1] == embedder.batches
@@ -197,7 +195,7 @@ def test_plain_json_schema_tools_are_checked_too() -> None:
 
 
 def test_the_idempotency_key_is_the_calls_own() -> None:
-    """The same call of a turn has one key however its arguments are ordered; any change, another."""
+    """The same call of a turn has one key in any order of arguments; any change, another."""
     box = toolbox(spec(refund))
     arguments: dict[str, JsonValue] = {"order_id": "A-1001", "reason": "late"}
     key = only_call(box.validate("refund", arguments, turn="t")).idempotency_key
@@ -352,9 +350,7 @@ async def test_a_side_effect_happens_once_per_key() -> None:
     assert first == await box.execute(call, caller=ADA)
     assert ["Monday"] == done
     await box.execute(call, caller=Caller(tenant="other"))
-    await box.execute(
-        only_call(box.validate("book", {"day": "Monday"}, turn="u")), caller=ADA
-    )
+    await box.execute(only_call(box.validate("book", {"day": "Monday"}, turn="u")), caller=ADA)
     assert ["Monday"] * 3 == done
 
 
