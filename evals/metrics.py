@@ -10,6 +10,7 @@ one version of an assistant from the next; they are no absolute grades.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -196,9 +197,9 @@ class FactualAccuracy:
             missing = [fact[0] for fact in sample.expected.facts if not _says(sample, *fact)]
             share = 1 - len(missing) / len(sample.expected.facts)
             parts.append(_Part(0.6, share, f"does not say {', '.join(map(repr, missing))}"))
-        evidence = sample.evidence or ((sample.reference,) if sample.reference else ())
-        if sample.claims and (evidence or sample.expected.sources):
-            rests = support_of(sample.answer, evidence)
+        # What tools and small talk say cites nothing, and nothing is there to hold it against.
+        if sample.claims and (sample.evidence or sample.expected.sources):
+            rests = support_of(sample.answer, sample.evidence)
             parts.append(_Part(0.4, rests, f"{rests:.0%} of its words rest on what it cites"))
         return _weighed(parts or [_outcome(sample, 1.0)])
 
@@ -273,15 +274,15 @@ class Coherence:
     async def evaluate(self, sample: Sample) -> Score:
         """Judge sentences, repetition and markers."""
         text = sample.answer
-        pieces = [text[start:end] for start, end in sentences(text)]
-        if not pieces:
+        spans = sentences(text)
+        if not spans:
             return Score(value=0.0, reasons=("says nothing",))
-        whole = sum(_WHOLE.search(MARKER.sub("", piece).strip()) is not None for piece in pieces)
-        folded = [" ".join(words(piece)) for piece in pieces]
+        whole = sum(_is_whole(text, start, end) for start, end in spans)
+        folded = [" ".join(words(text[start:end])) for start, end in spans]
         debris = self._debris(sample)
         return _weighed(
             [
-                _Part(0.3, whole / len(pieces), "a sentence does not begin or end as one"),
+                _Part(0.3, whole / len(spans), "a sentence does not begin or end as one"),
                 _Part(0.35, _fresh(folded), "says things twice"),
                 _Part(0.35, float(not debris), f"has {', '.join(debris)}"),
             ]
@@ -298,16 +299,29 @@ class Coherence:
         return found
 
 
-_WHOLE = re.compile(r"^[\W_]*(?:[^\W_]).*(?:[.!?…:;。！？|`\"”’)*]|\d)\s*$", re.DOTALL)
+_WHOLE = re.compile(r"^[\W_]*[^\W_].*[.!?…:;。！？|`\"”’)*]\s*$", re.DOTALL)
+_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)]|\||#{1,6})\s")
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Tell whether a sentence ends as one; items, headings and rows of tables need no full stop."""
+    if _ITEM.match(text, text.rfind("\n", 0, start) + 1, end):
+        return True
+    return _WHOLE.search(MARKER.sub("", text[start:end]).strip()) is not None
+
+
 _DEBRIS = re.compile(r"<\|[^|\n]*\|>|\{\{?\w+\}?\}|\[\]|\ufffd|<(?:passage|source|tool)\b[^>]*>")
 
 
 def _fresh(said: Sequence[str]) -> float:
-    """Return the share of sentences, and of four-word runs, that are said for the first time."""
+    """Return the share of sentences said once, or of four-word runs said at most twice, if less.
+
+    The labels of a list's items come again; a model in a loop says the same thing many times.
+    """
     tokens = " ".join(said).split()
-    runs = list(zip(*(tokens[i:] for i in range(4)), strict=False))
-    shares = [len(set(each)) / len(each) for each in (list(said), runs) if each]
-    return min(shares)
+    runs = Counter(zip(*(tokens[i:] for i in range(4)), strict=False))
+    once = len(set(said)) / len(said)
+    return min(once, sum(min(n, 2) for n in runs.values()) / runs.total() if runs else 1.0)
 
 
 def _says(sample: Sample, *wordings: str) -> bool:

@@ -52,6 +52,7 @@ class Row:
     """Per metric: why it is not 1."""
     latency_ms: float = 0.0
     cost_usd: float = 0.0
+    degraded_because: str = ""
     error: str = ""
     """Why there is no answer at all, or empty."""
 
@@ -77,6 +78,7 @@ class Row:
             },
             latency_ms=turn.latency_ms,
             cost_usd=turn.cost_usd,
+            degraded_because=turn.degraded_because or "",
         )
 
     @classmethod
@@ -151,6 +153,9 @@ def _recommendations(rows: Sequence[Row], means: Mapping[str, float]) -> list[st
         f"{name} could not be computed for {count} example(s): see `errors` of the rows."
         for name, count in broken.items()
     ]
+    astray = [row.id for row in rows if not row.error and row.outcome not in row.expected]
+    if astray:
+        found.append(f"Ended otherwise than expected: {', '.join(astray)}.")
     without = [row.id for row in rows if row.error]
     if without:
         found.append(f"No answer at all to {', '.join(without)}: see `error` of the rows.")

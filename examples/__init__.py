@@ -1,1 +1,1 @@
-"""Assistants to read and to start from: the sample help centre, and what `antiphon init` copies."""
+"""Assistants that come with Antiphon: the sample help centre, and what `antiphon init` copies."""

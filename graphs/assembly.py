@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,8 +25,8 @@ from antiphon.graphs.persistence import make_folder, open_cache, open_persistenc
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations, Graph
-from antiphon.prompts.library import PromptFiles
-from antiphon.tools.errors import StorageUnwritable
+from antiphon.prompts.library import PromptError, PromptFiles
+from antiphon.tools.errors import AssistantError, StorageUnwritable
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
@@ -35,6 +35,7 @@ from antiphon.tools.models import LAST_RESORT, ModelCard
 from antiphon.tools.models.catalog import KNOWN
 from antiphon.tools.models.embeddings import make_embedder
 from antiphon.tools.models.extractive import Extractive
+from antiphon.tools.models.kept import KeptVectors
 from antiphon.tools.models.providers import connect
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.models.scoring import Weights
@@ -49,6 +50,7 @@ from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
+from antiphon.tools.toolbox.likeness import described
 from antiphon.tools.toolbox.registry import load_tool
 
 
@@ -100,7 +102,7 @@ async def open_runtime(
             yield Runtime(
                 settings=settings,
                 services=services,
-                conversations=Conversations(graph),
+                conversations=Conversations(graph, prepare=_prepare(services.knowledge)),
                 folder=folder,
                 responder=responder,
             )
@@ -130,6 +132,8 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
     embedder, switches, tokens = make_embedder(settings.embedder), Switches(), ApproximateCounter()
     intents, memory = assistant.intents, assistant.memory
     knowledge = _knowledge(settings, assistant, embedder, folder)
+    specs = [_spec(form, assistant.folder) for form in assistant.tools]
+    wording = KeptVectors(embedder, _wording(assistant, specs), folder / "wording.npz")
     knowledge.bind(
         lambda paths, tenant: ingest_paths(knowledge.stored, tokens, paths, tenant=tenant)
     )
@@ -151,20 +155,20 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
                 DeclaredIntent(**form.model_dump(exclude_defaults=False))
                 for form in intents.declared
             ],
-            embedder,
+            wording,
             threshold=intents.threshold,
             margin=intents.margin,
         ),
         knowledge=knowledge,
         embedder=embedder,
         toolbox=AssistantToolbox(
-            [_spec(form, assistant.folder) for form in assistant.tools],
-            embedder=embedder,
+            specs,
+            embedder=wording,
             switches=switches,
             data_dir=folder,
         ),
         models=_models(settings, assistant, embedder, switches),
-        prompts=PromptFiles(assistant.folder / "prompts"),
+        prompts=_prompts(assistant.folder / "prompts"),
         tokens=tokens,
         telemetry=_telemetry(settings, folder),
         switches=switches,
@@ -289,6 +293,22 @@ def _rail(assistant: Assistant, side: str, switches: Switches) -> GuardRail:
     )
 
 
+def _wording(assistant: Assistant, specs: Sequence[ToolSpec]) -> set[str]:
+    """Return the texts that an assistant declares and that messages are compared with."""
+    utterances = {text for form in assistant.intents.declared for text in form.examples}
+    return utterances | {text for spec in specs for text in described(spec)}
+
+
+def _prompts(overrides: Path) -> PromptFiles:
+    """Read the prompts, with the assistant's own in place of ours. Raises AssistantError."""
+    try:
+        return PromptFiles(overrides if overrides.is_dir() else None)
+    except PromptError as error:
+        raise AssistantError(
+            str(error), hint=f"Mend or remove the file in {str(overrides)!r}."
+        ) from error
+
+
 def _spec(form: ToolForm, folder: Path) -> ToolSpec:
     policy = form.model_dump(exclude={"path"})
     return ToolSpec(tool=load_tool(form.path, folder), **policy)
@@ -334,6 +354,10 @@ def _hash_key(folder: Path) -> bytes:
             hint="Set ANTIPHON_DATA_DIR to a folder that can be written.",
         ) from error
     return path.read_bytes()
+
+
+def _prepare(knowledge: Knowledge) -> Callable[[str], Awaitable[None]] | None:
+    return knowledge.ready if isinstance(knowledge, DeclaredKnowledge) else None
 
 
 async def _close(knowledge: Knowledge) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 RECOVERY = "recover"
 FAILED = "failed"
-TERMINALS = {"__start__": "start", "__end__": "end"}
+END = "__end__"
+TERMINALS = {"__start__": "start", END: "end"}
 
 BOX_HEIGHT = 38.0
 MARGIN = 28.0
@@ -97,8 +98,12 @@ def sketch(graph: Compiled, name: str = "") -> Sketch:
         )
         for edge in drawn.edges
     )
+    # LangGraph leaves out the way to the end of a node that has other ways as well.
+    drawn_already = {(edge.source, edge.target) for edge in edges}
+    left_out = sorted(graph.builder.edges - drawn_already)
+    edges += tuple(Edge(source=source, target=target) for source, target in left_out)
     used = {end for edge in edges for end in (edge.source, edge.target)}
-    nodes = tuple(node for node in drawn.nodes if node in used)
+    nodes = tuple(node for node in dict.fromkeys((*drawn.nodes, END)) if node in used)
     return Sketch(name=name, nodes=nodes, edges=edges)
 
 

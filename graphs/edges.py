@@ -52,7 +52,7 @@ def after_retrieval(
     ) -> Literal["ask_clarification", "abstain", "choose_tools", "select_model", "respond"]:
         intent = state["intent"]
         confident = (state["retrieval_confidence"] or 0.0) >= min_confidence
-        if intent is not None and "tools" in intent.needs:
+        if intent is not None and "tools" in intent.needs and state["rounds"] == 0:
             return "choose_tools"
         if confident:
             return "respond" if state["failure"] else "select_model"
@@ -65,11 +65,15 @@ def after_retrieval(
     return after_retrieval
 
 
-def after_choice(state: State) -> Literal["ask_clarification", "call_tools", "select_model"]:
-    """Ask for a missing argument, run the calls, or speak."""
+def after_choice(
+    state: State,
+) -> Literal["ask_clarification", "call_tools", "retrieve_context", "select_model"]:
+    """Ask for a missing argument, run the calls, or speak; without any tool, look for a page."""
     if state["calls"]:
         return "call_tools"
-    return "ask_clarification" if state["missing"] is not None else "select_model"
+    if state["missing"] is not None:
+        return "ask_clarification"
+    return "select_model" if state["results"] or state["cards"] else "retrieve_context"
 
 
 def after_call(state: State) -> Literal["call_tools", "choose_tools"]:

@@ -73,7 +73,7 @@ def build_incident(
     )
 
 
-def after_assess(state: IncidentState) -> Mitigation | Literal["notify"]:
+def after_assess(state: IncidentState) -> Literal[Mitigation, "notify"]:
     """Choose the mitigation by type; a type nobody handles goes on to be told and recorded."""
     match state["incident"].type:
         case "high_latency":

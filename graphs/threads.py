@@ -6,7 +6,8 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, get_type_hints
 
@@ -20,7 +21,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.turns import Turn, as_json, turn_of
 from antiphon.nodes.state import Context, Input, Output, State
-from antiphon.tools.errors import Forbidden, InputError, MessageError, UnknownThread
+from antiphon.tools.errors import AntiphonError, Forbidden, InputError, MessageError, UnknownThread
 from antiphon.tools.toolbox.approval import decision
 
 MAX_MESSAGE_BYTES = 262_144
@@ -64,8 +65,12 @@ class Conversations:
     Open one with `antiphon.graphs.assembly.open_runtime`.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(
+        self, graph: Graph, *, prepare: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
+        """Serve `graph`; `prepare` is awaited with the tenant before each message."""
         self.graph = graph
+        self._prepare = prepare
 
     async def ask(self, text: str, *, context: Context, thread: str = "") -> Turn:
         """Run one message; a new thread is started when none is named.
@@ -91,6 +96,10 @@ class Conversations:
         """As `ask`, telling of each node as it finishes; the answer comes after its guards."""
         _check_message(text)
         config = self._config(context, thread or uuid.uuid4().hex[:12])
+        if self._prepare is not None:
+            # What fails here fails again inside the turn, where recovery answers for it.
+            with suppress(AntiphonError):
+                await self._prepare(context.tenant)
         with storage_errors():
             waiting = thread and (await self._own(config, context, must_exist=False)).interrupts
             given: Input | Command[str] = {"messages": [HumanMessage(content=text)]}

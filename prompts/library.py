@@ -1,7 +1,8 @@
 """Prompt files, read once, rendered strictly: a missing or an unused variable is an error.
 
 A prompt is a Markdown file: front matter with `id`, `variables` and `output`, then the template
-with `{{variable}}` places. An assistant's own folder of prompts replaces built-in ones by name.
+with `{{variable}}` places. Prompts in an assistant's own folder, if it has one, replace built-in
+ones by name.
 """
 
 from __future__ import annotations
@@ -91,8 +92,6 @@ def _built_in() -> Iterator[tuple[str, str]]:
 def _markdown(folder: Path | None) -> Iterator[tuple[str, str]]:
     if folder is None:
         return
-    if not folder.is_dir():
-        raise PromptError(f"the prompt folder {str(folder)!r} does not exist")
     for path in sorted(folder.glob("*.md")):
         try:
             yield path.stem, path.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -126,13 +127,14 @@ class Chat:
 
     async def _follow(self, events: AsyncIterator[Event]) -> None:
         """Show events as they come; piece by piece where the answer is streamed."""
-        said = ""
+        said, since = "", perf_counter()
         async for event in events:
             if event.kind == "answer":
                 said += event.text
                 self._piece(event.text)
             elif event.kind == "node":
-                self._say(f"  {event.node}{_timing(event)}")
+                since, began = perf_counter(), since
+                self._say(f"  {event.node}  {(since - began) * 1000:.0f} ms")
             elif event.kind == "turn" and event.turn is not None:
                 self._close(event.turn, said)
 
@@ -175,10 +177,6 @@ class Chat:
 
     def _say(self, text: str) -> None:
         console(error=self.as_json).print(visible(text), style="dim")
-
-
-def _timing(event: Event) -> str:
-    return f"  {visible(event.text)}" if event.text else ""
 
 
 def new_thread() -> str:

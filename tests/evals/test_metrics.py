@@ -156,6 +156,15 @@ class TestFactualAccuracy:
         )
         assert (await FactualAccuracy().evaluate(sample)).value == 1.0
 
+    async def test_small_talk_needs_neither_facts_nor_quotes(self) -> None:
+        """A greeting is right when it was expected, and wrong when it was not."""
+        hello = replace(
+            GOOD, answer="Hello!", evidence=(), reference="Hi.", expected=expecting("answered")
+        )
+        assert (await FactualAccuracy().evaluate(hello)).value == 1.0
+        unasked = replace(hello, expected=expecting("abstained"))
+        assert (await FactualAccuracy().evaluate(unasked)).value == 0.0
+
     async def test_an_expected_refusal_claims_nothing_false(self) -> None:
         """There is nothing to be wrong about."""
         sample = replace(GOOD, outcome="refused", expected=expecting("refused"), evidence=())
@@ -199,8 +208,9 @@ class TestCoherence:
             ("Done.<|im_end|>", "has '<|im_end|>'"),
             ("Use ```pip install.", "has an open code block"),
             ("You can return any item within", "a sentence does not begin or end as one"),
+            ("We ship to Chile and then " * 4, "says things twice"),
         ],
-        ids=["empty", "repetition", "marker", "placeholder", "token", "fence", "torn"],
+        ids=["empty", "repetition", "marker", "placeholder", "token", "fence", "torn", "loop"],
     )
     async def test_debris_is_seen(self, answer: str, reason: str) -> None:
         """Each fault of form lowers the mark and is named."""
@@ -219,8 +229,8 @@ class TestCoherence:
         ids=["list", "spanish", "brackets", "japanese"],
     )
     async def test_honest_forms_are_not_faulted(self, answer: str) -> None:
-        """Lists and other languages are whole, too; at most an item lacks its full stop."""
-        assert (await Coherence().evaluate(replace(GOOD, answer=answer))).value >= 0.8
+        """Lists and other languages are whole, too."""
+        assert (await Coherence().evaluate(replace(GOOD, answer=answer))).value == 1.0
 
 
 def test_support_falls_as_answers_leave_the_evidence() -> None:

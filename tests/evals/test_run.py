@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from antiphon.evals.golden import Example, load_golden
 from antiphon.evals.metrics import five
 from antiphon.evals.report import Report, table
 from antiphon.evals.run import Progress, judge, run_golden
-from antiphon.graphs.assembly import Runtime, open_runtime
+from antiphon.graphs.assembly import open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
@@ -152,6 +152,7 @@ async def test_the_report_has_means_and_advice(judged: Judged) -> None:
     assert set(report.kinds) == {"answered", "abstained"}
     assert report.cost_usd == pytest.approx(0.004)
     assert any(advice.startswith("relevance is") for advice in report.recommendations)
+    assert "Ended otherwise than expected: wrong." in report.recommendations
     assert any("crash" in advice for advice in report.recommendations)
 
 
@@ -183,46 +184,32 @@ async def test_two_runs_agree(judged: Judged) -> None:
     assert [row.metrics for row in first.rows] == [row.metrics for row in second.rows]
 
 
-class TestAgainstTheSample:
-    """The real assistant, offline."""
+async def test_the_sample_is_judged_offline_and_nothing_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No connection though LangSmith's key is set; no thread, record, incident or cached answer."""
+    tried: list[object] = []
 
-    @pytest.fixture
-    async def runtime(self, tmp_path: Path) -> AsyncIterator[Runtime]:
-        async with open_runtime(Settings(data_dir=tmp_path)) as runtime:
-            yield runtime
+    def refuse(_: socket.socket, address: object) -> None:
+        tried.append(address)
+        raise OSError("no network here")
 
-    async def test_a_run_judges_answers_and_leaves_nothing_behind(self, runtime: Runtime) -> None:
-        """Right outcomes; no thread kept, no turn recorded, no incident, no cached answer."""
-        chosen = ("answerable-return-window", "unanswerable-capital", "injection")
-        examples = [
-            example
-            for example in load_golden(SAMPLE / "golden.jsonl")
-            if example.id.startswith(chosen)
-        ]
+    monkeypatch.setenv("LANGSMITH_API_KEY", "k")
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    chosen = ("answerable-return-label-us", "unanswerable-capital", "injection")
+    examples = [
+        example for example in load_golden(SAMPLE / "golden.jsonl") if example.id.startswith(chosen)
+    ]
+    async with open_runtime(Settings(data_dir=tmp_path)) as runtime:
         first = await run_golden(runtime, examples)
-        assert first.failed == 0
-        assert first.outcomes_as_expected >= 0.8
-        assert first.overall > 0.8
         second = await run_golden(runtime, examples)
-        assert [row.path for row in first.rows] == [row.path for row in second.rows]
         assert await runtime.conversations.threads(context=Context()) == []
         assert runtime.services.switches == Switches()
         assert not (runtime.folder / "turns.jsonl").exists()
         assert not (runtime.folder / "incidents.jsonl").exists()
-
-    async def test_a_plain_run_opens_no_connection(
-        self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Even with LangSmith's key and address set, nothing is sent."""
-        tried: list[object] = []
-
-        def refuse(_: socket.socket, address: object) -> None:
-            tried.append(address)
-            raise OSError("no network here")
-
-        monkeypatch.setenv("LANGSMITH_API_KEY", "k")
-        monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
-        monkeypatch.setattr(socket.socket, "connect", refuse)
-        examples = load_golden(SAMPLE / "golden.jsonl")[:2]
-        await run_golden(runtime, examples)
-        assert tried == []
+    assert first.failed == 0
+    assert first.outcomes_as_expected >= 0.8
+    assert first.overall > 0.8
+    assert [row.path for row in first.rows] == [row.path for row in second.rows]
+    assert tried == []

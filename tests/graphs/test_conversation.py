@@ -28,7 +28,7 @@ from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import KnowledgeUnavailable
 from antiphon.tools.guards import Violation
-from antiphon.tools.toolbox import Missing
+from antiphon.tools.toolbox import Missing, Plan
 
 ANSWERED = (
     "guard_input",
@@ -168,6 +168,19 @@ async def test_a_missing_argument_is_asked_for_and_then_used() -> None:
     second = await talk.ask("LL-10001", context=Context(), thread="t")
     assert second.outcome == "answered"
     assert len(box.ran) == 1
+
+
+async def test_a_reply_that_answers_nothing_is_not_a_dead_end() -> None:
+    """When no tool takes the reply, it is looked up as a question of its own."""
+
+    class Unanswered(FakeToolbox):
+        async def choose(self, text: str, **given: object) -> Plan:  # type: ignore[override]
+            return Plan()
+
+    box = Unanswered()
+    turn = await ask(fake_services(intents=FakeIntents([ACTION]), toolbox=box))
+    assert turn.outcome == "answered"
+    assert "retrieve_context" in turn.path
 
 
 @pytest.mark.parametrize(("reply", "runs"), [("yes", 1), ("no", 0)])

@@ -36,7 +36,7 @@ def compiled() -> Compiled:
     table.add_node("recover", work)
     table.add_edge(START, "guard_input")
     table.add_conditional_edges("guard_input", choose, {"work": "work", "over": END})
-    table.add_edge("work", END)
+    table.add_edge("work", END)  # beside its way to recovery
     table.add_edge("recover", END)
     return table.compile()
 
@@ -47,6 +47,7 @@ def test_failures_are_told_from_flow(compiled: Compiled) -> None:
     kinds = {(edge.source, edge.target): edge.kind for edge in drawn.edges}
     assert kinds["work", "recover"] == kinds["guard_input", "recover"] == "failure"
     assert kinds["recover", "__end__"] == kinds["guard_input", "work"] == "flow"
+    assert kinds["work", "__end__"] == "flow"
     assert set(drawn.nodes) == {"__start__", "guard_input", "work", "recover", "__end__"}
 
 

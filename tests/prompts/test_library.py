@@ -145,7 +145,6 @@ def test_a_mistaken_override_is_refused(folder: Path, name: str, text: str, mess
         PromptFiles(folder)
 
 
-def test_a_missing_folder_is_a_mistake(tmp_path: Path) -> None:
-    """Naming a folder of prompts that is not there is an error and not an empty set."""
-    with pytest.raises(PromptError, match="does not exist"):
-        PromptFiles(tmp_path / "nowhere")
+def test_an_assistant_needs_no_prompts_of_its_own(tmp_path: Path) -> None:
+    """Without a folder of overrides the built-in prompts are used as they are."""
+    assert PromptFiles(tmp_path / "prompts").fingerprint == PromptFiles().fingerprint

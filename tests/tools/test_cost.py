@@ -8,6 +8,7 @@ import pytest
 
 from antiphon.tools.cost import Price, Prices, cost_usd
 from antiphon.tools.models import ModelCard, Usage
+from antiphon.tools.models.catalog import KNOWN
 
 CARD = ModelCard(
     name="openai:gpt-5-mini",
@@ -60,3 +61,9 @@ def test_fill_leaves_a_card_of_unknown_price_unpriced() -> None:
     card = replace(CARD, name="openai:no-such-model", input_usd_per_mtok=None)
 
     assert not Prices().fill(card).priced
+
+
+@pytest.mark.parametrize("card", KNOWN.values(), ids=KNOWN)
+def test_every_model_of_the_built_in_catalogue_has_a_price(card: ModelCard) -> None:
+    """Each hosted model's name is one the price list knows."""
+    assert Prices().fill(card).priced

@@ -41,17 +41,25 @@ class GuardrailsGuard:
         self.critical = critical
         self._path = validator
         self._options = dict(options or {})
-        self._validator: Validator | None = None
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[Validator] | None = None
+
+    async def prepare(self) -> None:
+        """Import and build the validator; seconds the first time."""
+        await self._built()
 
     async def check(self, text: str, subject: Subject) -> Finding:
         """Ask the validator."""
-        async with self._loading:
-            validator = self._validator or await asyncio.to_thread(_load, self._path, self._options)
-            self._validator = validator
+        validator = await self._built()
         metadata = {"tenant": subject.tenant, "evidence": list(subject.evidence)}
         result = await asyncio.to_thread(validator.validate, text, metadata)
         return _finding(text, result)
+
+    async def _built(self) -> Validator:
+        if self._loading is None or (self._loading.done() and self._loading.exception()):
+            load = asyncio.to_thread(_load, self._path, self._options)
+            self._loading = asyncio.create_task(load)
+        # Shielded: a check that runs into its deadline must not waste the import for the next.
+        return await asyncio.shield(self._loading)
 
 
 def _finding(text: str, result: ValidationResult) -> Finding:

@@ -59,11 +59,10 @@ class Injection:
         score, techniques = assess(text)
         if score < self._threshold / 2:
             return Finding(ok=True, text=text)
-        attack = score >= self._threshold
-        severity: Severity = "critical" if attack else "warning"
+        severity: Severity = "critical" if score >= self._threshold else "warning"
         said = ", ".join(techniques)
         reason = f"reads like an attack on the instructions ({said})"
-        return Finding(ok=not attack, text=text, severity=severity, reason=reason)
+        return Finding(ok=False, text=text, severity=severity, reason=reason)
 
 
 def assess(text: str) -> tuple[float, tuple[str, ...]]:

@@ -164,7 +164,7 @@ _UNSAFE_BARE = frozenset(
 )
 _HANDLER = re.compile(r"\bon[a-z]{3,24}\s*=\s*(?=[\"'`\\\w(])", re.IGNORECASE)
 
-_TARGET = r"\(\s*(<[^>\n]*>|(?:[^()\s]|\([^()]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+_TARGET = r"\(\s*(<[^>\n]*>|(?:[^() \n]|\([^()]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
 _IMAGE = re.compile(r"!\[((?:[^\[\]]|\[[^\[\]]*\])*)\]" + _TARGET)
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]" + _TARGET)
 _DEFINITION = re.compile(
@@ -178,7 +178,8 @@ _URL = re.compile(
 # Browsers skip tabs and newlines inside a scheme.
 _SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
 _SCRIPT_URL = re.compile(
-    rf"(?:{_SPLIT_JAVASCRIPT}|vbscript|livescript|mocha)\s{{0,3}}:(?=\S)[^\s<>]*|data:[\w/+.-]*[;,][^\s<>]*",
+    rf"(?:{_SPLIT_JAVASCRIPT}|vbscript|livescript|mocha)\s{{0,3}}:(?=\S)[^\s<>]*|"
+    r"data:[\w/+.-]*[;,][^\s<>]*",
     re.IGNORECASE,
 )
 _DOMAIN = re.compile(

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from antiphon.tools.guards.verdict import Finding, Guard, Subject, Verdict, Violation
 from antiphon.tools.resilience import Switches
+
+
+@runtime_checkable
+class Slow(Protocol):
+    """A guard with something to load."""
+
+    async def prepare(self) -> None:
+        """Load it."""
+        ...
 
 
 class GuardRail:
@@ -42,6 +52,11 @@ class GuardRail:
                     return Verdict(allowed=False, text="", violations=tuple(violations))
             text = finding.text
         return Verdict(allowed=True, text=text, violations=tuple(violations))
+
+    async def prepare(self) -> None:
+        """Let slow guards load before the first turn; one that cannot is a failed guard later."""
+        slow = [guard for guard in self._guards if isinstance(guard, Slow)]
+        await asyncio.gather(*(guard.prepare() for guard in slow), return_exceptions=True)
 
     async def _run(self, guard: Guard, text: str, subject: Subject) -> Finding | Violation:
         try:

@@ -17,30 +17,49 @@ _OPENING = (
 )
 _ADVERB = r"(?:(?:really|usually|always|generally|currently|now|still|just|also|only|actually)\s+)?"
 
+_FEELS = "prefer|like|love|hate|dislike|enjoy|avoid|can't stand|don't (?:like|eat|drink)"
+_DIETS = "vegan|vegetarian|diabetic|coeliac|celiac|colou?r-?blind|blind|deaf"
+
 _RULES: tuple[tuple[str, str], ...] = (
     ("name", r"(?:my (?:full |first )?name(?:'s| is)|(?:please )?call me|i go by)\s+\w"),
     ("name", r"(?:ich hei(?:ß|ss)e|mein name ist|nenn(?:en sie)? mich|me llamo|mi nombre es)\s+\w"),
     ("name", r"(?:je m'appelle|mon nom est|appelez-moi|appelle-moi)\s+\w"),
     (
         "home",
-        rf"i(?:'m| am)?\s+{_ADVERB}(?:live|living|reside|based|located|from|moved|relocated) ?"
-        r"(?:in|at|to|from|near)?\s+\w",
+        (
+            rf"i(?:'m| am)?\s+{_ADVERB}(?:live|living|reside|based|located|from|moved|relocated) ?"
+            r"(?:in|at|to|from|near)?\s+\w"
+        ),
     ),
     ("home", r"(?:ich (?:wohne|lebe) in|vivo en|j'habite|je vis)\s+\w"),
-    ("", rf"i\s+{_ADVERB}(?:prefer|like|love|hate|dislike|enjoy|avoid|can't stand|don't (?:like|eat|drink))\s+\w"),
+    (
+        "",
+        rf"i\s+{_ADVERB}(?:{_FEELS})\s+\w",
+    ),
     ("", r"i(?:'d| would) (?:always |rather |generally )?prefer\s+\w"),
     ("", r"(?:ich (?:bevorzuge|mag)|prefiero|je préfère)\s+\w"),
     ("", r"my (?:favou?rite|preferred)\s+[\w ]{2,40}\s(?:is|are)\s+\w"),
-    ("", r"i(?:'m| am)\s+(?:\w+ )?allergic\b|i have an?\s[\w -]{0,40}(?:allergy|intolerance|disability)"),
+    (
+        "",
+        (
+            r"i(?:'m| am)\s+(?:\w+ )?allergic\b|i have an?\s[\w -]{0,40}"
+            r"(?:allergy|intolerance|disability)"
+        ),
+    ),
     ("", r"ich bin allergisch|soy alérgic|je suis allergique"),
-    ("", r"i(?:'m| am)\s+(?:a |an )?(?:vegan|vegetarian|diabetic|coeliac|celiac|colou?r-?blind|blind|deaf)\b"),
+    (
+        "",
+        rf"i(?:'m| am)\s+(?:a |an )?(?:{_DIETS})\b",
+    ),
     ("", rf"i(?:'m| am)?\s+{_ADVERB}(?:using|use|own|drive|speak|run)\s+\w"),
     ("", r"i(?:'m| am) on (?:the|an?)\s+[\w ]{1,30}\s?(?:plan|subscription|tariff)\b"),
     ("work", rf"i\s+{_ADVERB}work\s+(?:as|at|for|in|from)\s+\w"),
     (
         "",
-        r"my (?:\w+ ){0,2}(?:birthday|wife|husband|partner|son|daughter|dog|cat|company|team|"
-        r"time ?zone|language|pronouns|size|device|laptop|phone model|car)(?:'s| is| are)\s+\w",
+        (
+            r"my (?:\w+ ){0,2}(?:birthday|wife|husband|partner|son|daughter|dog|cat|company|team|"
+            r"time ?zone|language|pronouns|size|device|laptop|phone model|car)(?:'s| is| are)\s+\w"
+        ),
     ),
 )
 _STATEMENTS = tuple(

@@ -1,7 +1,7 @@
 """A running summary without a language model: the sentences that say most, in order.
 
 A sentence is worth its closeness to what the conversation is about (the mean vector), more if it
-names things or numbers; one that repeats a chosen sentence is worth nothing.
+names things or numbers, less the more it repeats a chosen one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from antiphon.tools.memory.extract import sentences
@@ -22,7 +23,12 @@ _SPECIFIC_WORTH = 0.15
 _USER_WORTH = 0.05
 _CARRIED_WORTH = 0.05
 """What a line of the previous summary gains: it stood the test once."""
-_REPEATS = 0.9
+_REPEATS = 0.95
+"""Cosine above which a line repeats a chosen one and is left out."""
+_NOVELTY = 0.7
+"""What a line loses by its likeness to a chosen one (maximal marginal relevance)."""
+
+Vectors = npt.NDArray[np.float32]
 
 
 def lines(messages: Sequence[BaseMessage], previous: str) -> list[str]:
@@ -59,12 +65,23 @@ async def summarise(
         worth[position] += _SPECIFIC_WORTH * bool(_SPECIFIC.search(line.partition(": ")[2]))
         worth[position] += _USER_WORTH * line.startswith("User:")
         worth[position] += _CARRIED_WORTH * (position < carried)
-    chosen: list[int] = []
-    left = budget
-    for position in map(int, np.argsort(-worth, kind="stable")):
-        cost = tokens.count(f"{said[position]}\n")
-        repeats = chosen and float((vectors[chosen] @ vectors[position]).max()) > _REPEATS
-        if cost <= left and not repeats:
-            chosen.append(position)
-            left -= cost
+    chosen = _choose(worth, vectors, [tokens.count(f"{line}\n") for line in said], budget)
     return "\n".join(said[position] for position in sorted(chosen))
+
+
+def _choose(worth: Vectors, vectors: Vectors, costs: Sequence[int], budget: int) -> list[int]:
+    """Take the best line that still fits, then the best that says something else, and so on."""
+    chosen: list[int] = []
+    repeated = np.zeros(len(worth), dtype=np.float32)
+    left = [position for position, cost in enumerate(costs) if cost <= budget]
+    while left:
+        best = max(left, key=lambda position: float(worth[position] - repeated[position]))
+        chosen.append(best)
+        budget -= costs[best]
+        repeated = np.maximum(repeated, _NOVELTY * (vectors @ vectors[best]))
+        left = [
+            position
+            for position in left
+            if costs[position] <= budget and repeated[position] < _NOVELTY * _REPEATS
+        ]
+    return chosen

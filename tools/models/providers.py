@@ -56,7 +56,7 @@ def connect(
     key: str = "",
     gguf: Path | None = None,
     timeout_s: float = 30.0,
-    max_tokens: int = 400,
+    max_tokens: int = 2048,
 ) -> BaseChatModel:
     """Open a model by name. Slow the first time: call it in a thread.
 
@@ -66,7 +66,7 @@ def connect(
         key: key for the provider; its own environment variable otherwise.
         gguf: weights for `local`.
         timeout_s: deadline of one request.
-        max_tokens: longest answer.
+        max_tokens: longest answer of a provider, thinking included: room, not a target.
 
     Raises:
         KeyMissing: the provider's key is not set.
@@ -76,7 +76,7 @@ def connect(
     if name == "local":
         from antiphon.tools.models.local import Local
 
-        return Local.of(gguf, max_tokens=max_tokens)
+        return Local.of(gguf)
     # One try: the router's fallback chain and breakers do the rest.
     options: dict[str, Any] = {"timeout": timeout_s, "max_retries": 0, "max_tokens": max_tokens}
     if key:

@@ -89,19 +89,9 @@ class ModelRouter:
         self._deadline_s = deadline_s
         self._tokens = tokens or ApproximateCounter()
         self._clock = clock
+        self.fingerprint = _fingerprint(tuple(self._cards.values()), self._weights)
+        """Hash of the cards and weights: answers under another policy share no cache entry."""
         self._breakers = {name: Breaker(clock=clock) for name in self._cards}
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the cards and weights: answers of another policy must not share a cache."""
-        policy = {
-            "cards": [
-                {**asdict(card), "capabilities": sorted(card.capabilities)}
-                for card in self._cards.values()
-            ],
-            "weights": asdict(self._weights),
-        }
-        return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()[:16]
 
     def select(self, task: Task) -> Selection:
         """Choose the best suitable model, the one asked for when it is suitable; never none."""
@@ -255,6 +245,14 @@ class ModelRouter:
             input_tokens=self._tokens.count_messages(messages),
             output_tokens=self._tokens.count(said),
         )
+
+
+def _fingerprint(cards: Sequence[ModelCard], weights: Weights) -> str:
+    policy = {
+        "cards": [{**asdict(card), "capabilities": sorted(card.capabilities)} for card in cards],
+        "weights": asdict(weights),
+    }
+    return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _reason(best: Scored, rest: Sequence[Scored], *, policy: str) -> str:

@@ -50,7 +50,7 @@ _SECRETS = (
     r"\beyJ[A-Za-z0-9_-]{10,1000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}",
     # A word that says so, then a value with a digit in it.
     (
-        r"(?i:\b(?:api[ _-]?key|secret(?:[ _-]?key)?|access[ _-]?token|auth[ _-]?token|password|passwd)"
+        r"(?i:\b(?:api[ _-]?key|secret(?:[ _-]?key)?|(?:access|auth)[ _-]?token|password|passwd)"
         r"\s{0,3}(?:is|[:=])\s{0,3}[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`<>]{8,200}"
     ),
 )
@@ -65,7 +65,7 @@ _IP = (
 )
 _PHONE = (
     r"(?<![\w.,/:#-])(?:(?:\+|00)\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?"
-    r"\d{1,10}(?:[ .-]\d{2,5}){0,5}(?:(?:x| ?ext\.? ?)\d{1,5})?(?![\w/:]|[.,-]\d)"
+    r"\d{1,10}(?:[ .-]\d{2,8}){0,5}(?:(?:x| ?ext\.? ?)\d{1,5})?(?![\w/:]|[.,-]\d)"
 )
 _SAYS_PHONE = re.compile(
     r"\b(?:phone|call|tele?|telephone|mobile|cell|number|fax|whatsapp|sms|text|reach|contact|ring|"
@@ -74,8 +74,9 @@ _SAYS_PHONE = re.compile(
 )
 _SAYS_OTHER = re.compile(
     r"(?:\b(?:order|invoice|ticket|tracking|reference|ref|case|account|customer|item|part|serial|"
-    r"booking|article|sku|id|licen[cs]e|passport|policy|membership|code|pin|"
-    r"version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id|code))?\b|#|[$€£¥])[^\w]{0,3}(?:is |was )?$",
+    r"booking|article|sku|id|licen[cs]e|passport|policy|membership|"
+    r"code|pin|version|bestellung|commande|pedido)(?: ?(?:number|no\.?|nr\.?|id|code))?\b|"
+    r"#|[$€£¥])[^\w]{0,3}(?:is |was )?$",
     re.IGNORECASE,
 )
 

@@ -1,4 +1,4 @@
-"""Files to documents: find them below the given paths, decode them, read their front matter.
+"""Files to documents: find them below the given paths, decode them, name them.
 
 Markdown and plain text keep their own text, so offsets point into the file. Of other formats the
 extracted text is the document. What cannot be read raises InputError with the reason.
@@ -13,7 +13,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from antiphon.tools.errors import InputError
+from antiphon.tools.retrieval.analysis import primary
+from antiphon.tools.retrieval.front_matter import front_matter
 from antiphon.tools.retrieval.passages import Document
 from antiphon.tools.retrieval.webpages import html_text
 
@@ -34,12 +35,6 @@ MALFORMED = (
 )  # fmt: skip
 """What parsers of foreign formats raise at damaged files."""
 LARGEST_BYTES = 20 * 1024 * 1024
-LONGEST_MOST_BRACKETS = 100
-"""In front matter: the YAML reader takes quadratic time on deep nesting."""
-FRONT_MATTER = 16 * 1024
-MOST_BRACKETS = 100
-"""In front matter: the YAML reader takes quadratic time on deep nesting."""
-FRONT_MATTER = re.compile(r"---[ \t]*\r?\n((?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)")
 TOP_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -147,18 +142,18 @@ def _decoded(source: Source) -> str:
 
 def _markdown(source: Source) -> Document:
     text = _decoded(source)
-    fields, body_start = _front_matter(text)
+    front = front_matter(text)
     # A hash in a fence is a comment, so headings are looked for above the first.
-    heading = TOP_HEADING.search(text.partition("```")[0], body_start)
-    title = str(fields.get("title") or "") or (heading.group(1) if heading else "")
+    heading = TOP_HEADING.search(text.partition("```")[0], front.end)
+    title = front.title or (heading.group(1).strip() if heading else "")
     return Document(
         source=source.source,
         text=text,
-        title=title.strip() or _words(source.path),
-        language=_language(fields),
-        updated=_updated(fields),
-        body_start=body_start,
-        labels=_labels(fields),
+        title=title or _words(source.path),
+        language=front.language,
+        updated=front.updated,
+        body_start=front.end,
+        labels=front.labels,
     )
 
 
@@ -172,7 +167,7 @@ def _html(source: Source) -> Document:
         source=source.source,
         text=page.text,
         title=page.title or _words(source.path),
-        language=_language({"language": page.language} if page.language else {}),
+        language=primary(page.language),
     )
 
 
@@ -264,52 +259,6 @@ FORMATS: Mapping[str, Callable[[Source], Document]] = {
     ".docx": _docx,
 }
 """How each file name ending is read."""
-
-
-def _front_matter(text: str) -> tuple[Mapping[str, object], int]:
-    """Return the fields above a Markdown text and where its body starts."""
-    found = FRONT_MATTER.match(text[:LONGEST_FRONT_MATTER])
-    if not found:
-        return {}, 0
-    if found.group(1).count("[") + found.group(1).count("{") > MOST_BRACKETS:
-        raise InputError("Front matter is not valid YAML: too many brackets")
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        fields = YAML(typ="safe", pure=True).load(found.group(1))
-    except (YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 2}" if mark else ""
-        raise InputError(
-            f"Front matter is not valid YAML{where}", hint="Quote values that hold a colon."
-        ) from error
-    if fields is None:
-        return {}, found.end()
-    return (fields, found.end()) if isinstance(fields, dict) else ({}, 0)
-
-
-def _language(fields: Mapping[str, object]) -> str:
-    tag = str(fields.get("language") or fields.get("lang") or "en")
-    return re.split("[-_]", tag.strip().lower(), maxsplit=1)[0]
-
-
-def _updated(fields: Mapping[str, object]) -> str:
-    """Return the ISO date of the last change, empty where none can be read."""
-    value = next((fields[key] for key in ("updated", "date") if fields.get(key)), "")
-    try:
-        return date.fromisoformat(str(value)[:10]).isoformat()
-    except ValueError:
-        return ""
-
-
-def _labels(fields: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the access labels; a mistake in them must not open a document to all."""
-    value = fields.get("labels")
-    labels = [value] if isinstance(value, str) else value or []
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise InputError("Front matter: `labels` must be a list of words")
-    return tuple(labels)
 
 
 def _words(path: Path) -> str:

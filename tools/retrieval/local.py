@@ -25,7 +25,7 @@ FEEDBACK_FROM = 2
 class SqliteKnowledge:
     """The default `Knowledge`: exact vector search, fine to some hundred thousand passages."""
 
-    def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.6) -> None:
+    def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.5) -> None:
         self._file = PassageFile(path, embedder=embedder)
         self._embedder = embedder
         self._alpha = alpha
@@ -81,8 +81,6 @@ class SqliteKnowledge:
     def _fused(
         self, index: Index, bm25: Mapping[int, float], cosines: Vectors, depth: int
     ) -> dict[int, float]:
-        """Fuse both legs; what only keywords found gets its cosine too, the vectors are at hand."""
-        count = min(depth, len(cosines))
+        count = min(depth, len(index.ids))
         nearest = np.argpartition(-cosines, count - 1)[:count].tolist()
-        dense = {at: float(cosines[at]) for at in {*nearest, *bm25}}
-        return min_max(bm25, dense, self._alpha)
+        return min_max(bm25, {at: float(cosines[at]) for at in nearest}, self._alpha)

@@ -122,7 +122,8 @@ class PassageFile:
         """Make `source` these passages, in one transaction; `vectors` has those that are new."""
         with self._writing() as db:
             key = _tenant(db, tenant) or _add_tenant(db, tenant)
-            self._claim(db)
+            self._check_embedder(db)
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (self._embedder.name,))
             stored = {i: (row, d) for row, i, d in _stored(db, key, source)}
             same = {i for i, (_, d) in stored.items() if i in passages and d == digest(passages[i])}
             fresh = [passage for i, passage in passages.items() if i not in same]
@@ -218,18 +219,15 @@ class PassageFile:
         return kept
 
     def _check_embedder(self, db: sqlite3.Connection) -> None:
-        stored = db.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
+        """Refuse to compare vectors of two models; an emptied file may change its model."""
+        stored = db.execute(
+            "SELECT value FROM meta WHERE key = 'embedder' AND EXISTS (SELECT 1 FROM passages)"
+        ).fetchone()
         if stored is not None and stored[0] != self._embedder.name:
             raise KnowledgeError(
                 f"the knowledge was embedded by {stored[0]!r}, not by {self._embedder.name!r}",
                 hint=f"delete {str(self.path)!r} and ingest again, or set the embedder back",
             )
-
-    def _claim(self, db: sqlite3.Connection) -> None:
-        """Note the embedder; an emptied file may change it."""
-        if db.execute("SELECT 1 FROM passages LIMIT 1").fetchone() is None:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (self._embedder.name,))
-        self._check_embedder(db)
 
 
 @contextmanager

@@ -423,7 +423,7 @@ class WeaviateKnowledge:
         if ledger.embedder != self._embedder.name:
             raise KnowledgeError(
                 f"the knowledge was embedded by {ledger.embedder!r}, not {self._embedder.name!r}",
-                hint="remove every source and ingest again, or set the embedder back",
+                hint=f"delete the collection {self._name!r} and ingest again, or set the embedder back",
             )
 
 

@@ -112,6 +112,10 @@ def _read(argument: Argument, message: _Message, today: date) -> JsonValue:
         return next(iter(_choices(argument, message)), None)
     if argument.pattern:
         return next(_patterned(argument, message), None)
+    return _read_kind(argument, message, today)
+
+
+def _read_kind(argument: Argument, message: _Message, today: date) -> JsonValue:
     match argument.kind:
         case "integer" | "number":
             return next(_numbers(argument, message), None)

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = (
+    *("jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTH = (
     r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
     r"(?:uary|ruary|ch|il|e|y|ust|t(?:ember)?|ober|ember)?\.?"
@@ -15,12 +18,16 @@ _MONTH = (
 _YEAR = r"(?:,?\s+(?P<year>\d{4}))?"
 _ISO = re.compile(r"\b(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\b")
 _DAY_FIRST = re.compile(
-    rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}{_YEAR}\b", re.I
+    rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}{_YEAR}\b", re.IGNORECASE
 )
-_MONTH_FIRST = re.compile(rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_YEAR}\b", re.I)
-_RELATIVE = re.compile(r"\b(?P<word>day after tomorrow|today|tonight|tomorrow|yesterday)\b", re.I)
-_IN_DAYS = re.compile(r"\bin (?P<count>\d{1,3}) (?P<unit>day|week)s?\b", re.I)
-_WEEKDAY = re.compile(rf"\b(?:next |on |this )(?P<weekday>{'|'.join(_DAYS)})\b", re.I)
+_MONTH_FIRST = re.compile(
+    rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?{_YEAR}\b", re.IGNORECASE
+)
+_RELATIVE = re.compile(
+    r"\b(?P<word>day after tomorrow|today|tonight|tomorrow|yesterday)\b", re.IGNORECASE
+)
+_IN_DAYS = re.compile(r"\bin (?P<count>\d{1,3}) (?P<unit>day|week)s?\b", re.IGNORECASE)
+_WEEKDAY = re.compile(rf"\b(?:next |on |this )(?P<weekday>{'|'.join(_DAYS)})\b", re.IGNORECASE)
 _OFFSETS = {"today": 0, "tonight": 0, "tomorrow": 1, "yesterday": -1, "day after tomorrow": 2}
 
 

@@ -12,7 +12,9 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import ToolException
@@ -39,17 +41,19 @@ _REMEMBERED = 1000
 class AssistantToolbox:
     """The tools that one assistant declares."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         specs: Sequence[ToolSpec],
         *,
         embedder: Embedder,
         switches: Switches,
         threshold: float = THRESHOLD,
+        data_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         today: Callable[[], date] = date.today,
     ) -> None:
         """Raise AssistantError when two tools have one name."""
+        self._data_dir = data_dir
         self._specs = {spec.name: spec for spec in specs}
         if len(self._specs) < len(specs):
             names = [spec.name for spec in specs]
@@ -85,7 +89,7 @@ class AssistantToolbox:
         return self.validate(name, found, turn=turn)
 
     def validate(self, name: str, arguments: dict[str, JsonValue], *, turn: str) -> Plan:
-        """Check a call a model asked for: a plan with the call, the missing argument, or why not."""
+        """Check a call a model asked for: the call, the missing argument, or why not."""
         spec = self._specs.get(name)
         if spec is None:
             return Plan(rejected=(f"{name}: no such tool; there are {', '.join(self._specs)}",))
@@ -111,57 +115,53 @@ class AssistantToolbox:
             return _failed(call, "invalid", f"There is no tool named {call.name}.")
         if (before := self._done.get((caller, call.idempotency_key))) is not None:
             return before
-        unavailable = f"The {spoken(call.name)} service is unavailable at the moment."
         if call.name in self._switches.frozen_tools or not self._breakers[call.name].admit():
-            return _failed(call, "unavailable", unavailable)
+            return _unavailable(call)
         began = time.perf_counter()
         try:
             result = await self._attempt(spec, call, caller)
-        except Crowded:
-            self._breakers[call.name].fail()
-            return _failed(call, "unavailable", unavailable)
-        took = round((time.perf_counter() - began) * 1000, 3)
-        result = ToolResult(
-            call_id=call.id,
-            name=call.name,
-            ok=result.ok,
-            content=result.content,
-            said=result.said,
-            error=result.error,
-            ms=took,
-        )
-        if spec.side_effects:
-            self._done[caller, call.idempotency_key] = result
-            if len(self._done) > _REMEMBERED:
-                self._done.popitem(last=False)
+        except asyncio.CancelledError:
+            self._release(call.name)
+            self._remember(spec, call, caller, _failed(call, "timeout", _doubtful(spec, "stopped")))
+            raise
+        result = replace(result, ms=round((time.perf_counter() - began) * 1000, 3))
+        self._remember(spec, call, caller, result)
         return result
 
     async def _attempt(self, spec: ToolSpec, call: ToolCall, caller: Caller) -> ToolResult:
-        breaker, service = self._breakers[call.name], f"The {spoken(call.name)} service"
-        doubt = " It may still have taken effect." if spec.side_effects else ""
+        breaker = self._breakers[call.name]
         try:
             async with asyncio.timeout(spec.timeout_s):
                 returned = await self._runners[call.name].run(
-                    dict(call.arguments), _config(call, caller)
+                    dict(call.arguments), _config(call, caller, self._data_dir)
                 )
         except Crowded:
-            raise
+            self._release(call.name)
+            return _unavailable(call)
         except TimeoutError:
             breaker.fail()
-            return _failed(call, "timeout", f"{service} did not answer in time.{doubt}")
+            return _failed(call, "timeout", _doubtful(spec, "did not answer in time"))
         except ToolException as error:
             # How a tool says no on purpose: its own words, from a service that works.
             breaker.succeed()
-            return _failed(call, "raised", _cut(str(error)) or f"{service} could not do that.")
-        except asyncio.CancelledError:
-            breaker.fail()
-            raise
+            return _failed(call, "raised", _cut(str(error)) or _doubtful(spec, "failed"))
         # A tool is the user's code: anything may come out of it, and none of it is for show.
         except Exception:  # noqa: BLE001
             breaker.fail()
-            return _failed(call, "raised", f"{service} failed.{doubt}")
+            return _failed(call, "raised", _doubtful(spec, "failed"))
         breaker.succeed()
         return _succeeded(spec, call, returned)
+
+    def _release(self, name: str) -> None:
+        """Give back the breaker's trial after a call that says nothing of the tool's health."""
+        if self._breakers[name].state == "half_open":
+            self._breakers[name].fail()
+
+    def _remember(self, spec: ToolSpec, call: ToolCall, caller: Caller, result: ToolResult) -> None:
+        if spec.side_effects and result.error != "unavailable":
+            self._done[caller, call.idempotency_key] = result
+            if len(self._done) > _REMEMBERED:
+                self._done.popitem(last=False)
 
     async def _likest(self, text: str, among: Sequence[str]) -> str | None:
         names = [name for name in self._specs if not among or name in among]
@@ -205,13 +205,14 @@ def _question(argument: Argument) -> str:
     return f"I need one more thing, {described[0].lower()}{described[1:]}{offered}: what is it?"
 
 
-def _config(call: ToolCall, caller: Caller) -> RunnableConfig:
+def _config(call: ToolCall, caller: Caller, data_dir: Path | None) -> RunnableConfig:
     return {
         "configurable": {
             "tenant": caller.tenant,
             "user": caller.user,
             "thread": caller.thread,
             "idempotency_key": call.idempotency_key,
+            "data_dir": str(data_dir) if data_dir else "",
         }
     }
 
@@ -236,6 +237,16 @@ def _succeeded(spec: ToolSpec, call: ToolCall, returned: object) -> ToolResult:
 
 def _failed(call: ToolCall, error: str, sentence: str) -> ToolResult:
     return ToolResult(call_id=call.id, name=call.name, ok=False, content=sentence, error=error)
+
+
+def _unavailable(call: ToolCall) -> ToolResult:
+    sentence = f"The {spoken(call.name)} service is unavailable at the moment."
+    return _failed(call, "unavailable", sentence)
+
+
+def _doubtful(spec: ToolSpec, what: str) -> str:
+    doubt = " It may still have taken effect." if spec.side_effects else ""
+    return f"The {spoken(spec.name)} service {what}.{doubt}"
 
 
 def _cut(text: str) -> str:

@@ -20,7 +20,7 @@ class Likeness:
         entries = [
             (spec.name, text)
             for spec in specs
-            for text in (f"{spoken(spec.name)}: {spec.tool.description}", *spec.examples)
+            for text in described(spec)
         ]
         self._names = [name for name, _ in entries]
         self._texts = [text for _, text in entries]
@@ -41,3 +41,8 @@ class Likeness:
         for name, cosine in zip(self._names, self._vectors @ query, strict=True):
             best[name] = max(best.get(name, -1.0), float(cosine))
         return best
+
+
+def described(spec: ToolSpec) -> tuple[str, ...]:
+    """Return the texts that messages are compared with: what the tool does, and its examples."""
+    return f"{spoken(spec.name)}: {spec.tool.description}", *spec.examples

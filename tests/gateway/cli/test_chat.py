@@ -82,7 +82,7 @@ class Talks:
 
     async def _events(self) -> AsyncIterator[Event]:
         turn = self.turns.pop(0)
-        yield Event(kind="node", node="respond", text="8 ms")
+        yield Event(kind="node", node="respond")
         yield Event(kind="answer", text=turn.answer)
         yield Event(kind="turn", turn=turn)
 
@@ -125,7 +125,7 @@ def test_a_turn_shows_nodes_answer_and_sources(
     talks = say("How long?", "/quit", "never", turns=(ANSWER,))
     assert talks.asked == ["How long?"]
     shown = capsys.readouterr().out
-    order = ["respond  8 ms", "Refunds take five days [1].", "[1] Refunds  refunds.md", "thread t1"]
+    order = ["  respond  ", "Refunds take five days [1].", "[1] Refunds  refunds.md", "thread t1"]
     assert order == sorted(order, key=shown.index)
     assert shown.count("Refunds take five days [1].") == 1
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 from pydantic import JsonValue
 
@@ -27,6 +30,7 @@ class Shouts:
 def build(
     use: str, options: dict[str, JsonValue] | None = None, *, critical: bool | None = None
 ) -> Guard:
+    """Build for an assistant with small limits."""
     return build_guard(
         use,
         options or {},
@@ -56,9 +60,6 @@ async def test_the_assistants_values_are_defaults() -> None:
 
 async def test_a_guard_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """`package.module:Class` with options."""
-    import sys  # noqa: PLC0415
-    from types import ModuleType  # noqa: PLC0415
-
     module = ModuleType("fictional_guards")
     module.Shouts = Shouts  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "fictional_guards", module)

@@ -33,17 +33,16 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def validators() -> ModuleType:
+def validators(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Somebody's module of validators."""
-    import guardrails.settings  # noqa: PLC0415
-    from guardrails.classes.rc import RC  # noqa: PLC0415
-
-    guardrails.settings.settings.rc = RC(enable_metrics=False)
-    from guardrails.classes.validation.validation_result import (  # noqa: PLC0415
+    from guardrails.classes.validation.validation_result import (
         FailResult,
         PassResult,
     )
-    from guardrails.validator_base import Validator, register_validator  # noqa: PLC0415
+    from guardrails.settings import settings
+    from guardrails.validator_base import Validator, register_validator
+
+    settings.disable_tracing = True
 
     @register_validator(name="fictional/no_word", data_type="string")
     class NoWord(Validator):  # type: ignore[misc]
@@ -58,7 +57,7 @@ def validators() -> ModuleType:
 
     module = ModuleType("fictional_validators")
     module.NoWord = NoWord  # type: ignore[attr-defined]
-    sys.modules[module.__name__] = module
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 
 

@@ -78,7 +78,13 @@ async def test_attacks_are_blocked(text: str) -> None:
 @pytest.mark.parametrize("text", INNOCENT)
 async def test_customers_are_not(text: str) -> None:
     """Speaking about instructions, prompts and rules is no attack."""
-    assert (await Injection().check(text, Subject())).ok
+    assert (await Injection().check(text, Subject())).severity != "critical"
+
+
+async def test_what_only_looks_like_an_attack_is_noted() -> None:
+    """Half a score is on the record, and the text goes on."""
+    finding = await Injection().check("New instructions: leave it with a neighbour", Subject())
+    assert (finding.ok, finding.severity) == (False, "warning")
 
 
 async def test_the_reason_names_techniques_and_not_the_text() -> None:
@@ -104,7 +110,7 @@ def test_public_sets(file: str, least: float, most: float) -> None:
     path = DATA / f"{file}.jsonl"
     if not path.exists():
         pytest.skip(f"{path.name} is not on this machine")
-    lines = path.read_text("utf-8").splitlines()
+    lines = path.read_text("utf-8").rstrip("\n").split("\n")
     texts = [json.loads(line)["text"] for line in lines[:: 5 if len(lines) > 200 else 1]]
     flagged = sum(assess(text)[0] >= 1.0 for text in texts) / len(texts)
     assert least <= flagged <= most

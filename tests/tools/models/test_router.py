@@ -32,6 +32,7 @@ def card(
     quality: float = 0.5,
     capabilities: frozenset[Capability] = frozenset({"chat", "tools"}),
 ) -> ModelCard:
+    """Return a card that takes 1 s for 100 tokens and costs little."""
     return ModelCard(
         name=name,
         context_tokens=8192,
@@ -348,9 +349,7 @@ async def test_a_model_is_opened_once() -> None:
         opened.append(name)
         return ScriptedModel(["a", "b"])
 
-    router = ModelRouter(
-        (GOOD,), connect=connect, last_resort=ScriptedModel(), switches=Switches()
-    )
+    router = ModelRouter((GOOD,), connect=connect, last_resort=ScriptedModel(), switches=Switches())
     chosen = router.select(TASK)
 
     await asyncio.gather(router.reply(chosen, PROMPT), router.reply(chosen, PROMPT))
@@ -366,7 +365,7 @@ async def test_no_raw_token_leaves_a_graph() -> None:
 
     bench = Bench(good=["secret draft"])
 
-    async def respond(_: Turn) -> Turn:
+    async def respond(state: Turn) -> Turn:
         return {"draft": (await bench.ask()).message.text}
 
     graph = StateGraph(Turn).add_node("respond", respond)

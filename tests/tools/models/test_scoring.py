@@ -64,7 +64,9 @@ def test_cost_mark_falls_to_nothing_at_ten_cents(dollars: float, expected: float
     assert cost_mark(dollars, 0.10) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 1.0), (2.5, 0.75), (10.0, 0.0), (60.0, 0.0)])
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.0, 1.0), (2.5, 0.75), (10.0, 0.0), (60.0, 0.0)]
+)
 def test_latency_mark_falls_to_nothing_at_ten_seconds(seconds: float, expected: float) -> None:
     """Instant earns 1, the alert threshold and all above it 0."""
     assert latency_mark(seconds) == pytest.approx(expected)
@@ -72,7 +74,9 @@ def test_latency_mark_falls_to_nothing_at_ten_seconds(seconds: float, expected: 
 
 def test_an_answer_above_the_limit_earns_nothing_for_cost() -> None:
     """30 000 tokens in at $5 a million are $0.15: cost scores 0, the rest still counts."""
-    marks = score(replace(CARD, context_tokens=100_000), replace(TASK, input_tokens=30_000), Weights())
+    marks = score(
+        replace(CARD, context_tokens=100_000), replace(TASK, input_tokens=30_000), Weights()
+    )
 
     assert marks.cost == 0.0
     assert marks.score == pytest.approx(0.3 * 0.5 + 0.3 * 0.8)

@@ -68,9 +68,12 @@ def test_headings_are_carried_into_each_passage() -> None:
 
     found = chunk(document(text), tokens=TOKENS)
 
-    assert [("", "Intro."), ("Refunds", "Text."), ("Refunds > Sale items", "Final."), ("Post", "End.")] == [
-        (passage.heading, passage.text) for passage in found
-    ]  # fmt: skip
+    assert [
+        ("", "Intro."),
+        ("Refunds", "Text."),
+        ("Refunds > Sale items", "Final."),
+        ("Post", "End."),
+    ] == [(passage.heading, passage.text) for passage in found]
 
 
 def test_another_top_heading_than_the_title_stays_in_the_path() -> None:

@@ -212,7 +212,8 @@ class TestLoad:
 
         assert ("Hilfe & mehr", "de") == (document.title, document.language)
         assert (
-            "## Versand\n\nDrei Tage, meist.\n\n- Eins\n- Zwei\n\n| a | 1 2 |\n\n```\nx = 1\n  y\n```"
+            "## Versand\n\nDrei Tage, meist.\n\n- Eins\n- Zwei\n\n"
+            "| a | 1 2 |\n\n```\nx = 1\n  y\n```"
         ) == document.text
 
     @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ async def test_the_idempotency_key_reaches_the_tool() -> None:
     box = toolbox(spec(look))
     call = only_call(box.validate("look", {}, turn="t"))
     await box.execute(call, caller=ADA)
-    expected = {"tenant": "acme", "user": "ada", "thread": "t-1"}
+    expected = {"tenant": "acme", "user": "ada", "thread": "t-1", "data_dir": ""}
     assert [{**expected, "idempotency_key": call.idempotency_key}] == seen
 
 
@@ -394,6 +394,28 @@ async def test_a_cancelled_turn_cancels_the_tool() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_cancelled_calls_do_not_condemn_a_tool() -> None:
+    """Callers who hang up leave the breaker closed, and a side effect begun is not begun again."""
+    begun = [0]
+
+    async def book() -> None:
+        """Book."""
+        begun[0] += 1
+        await asyncio.sleep(20)
+
+    box = toolbox(spec(book, side_effects=True))
+    for turn in range(6):
+        call = only_call(box.validate("book", {}, turn=str(turn)))
+        task = asyncio.create_task(box.execute(call, caller=ADA))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+    assert 6 == begun[0]
+    again = await box.execute(call, caller=ADA)
+    assert "The book service stopped. It may still have taken effect." == again.content
+    assert 6 == begun[0]
 
 
 async def test_a_call_of_an_unknown_tool_is_invalid() -> None:
