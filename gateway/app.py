@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from antiphon.tools.errors import (
     AntiphonError,
     Forbidden,
     InputError,
+    KnowledgeError,
     ModelError,
     StorageError,
     UnknownThread,
@@ -46,8 +47,10 @@ def create_app(
             return
         async with open_runtime(configured, assistant=assistant) as opened:
             app.state.runtime = opened
-            # Everything slow happens before the first request: knowledge, embedder.
-            await opened.services.knowledge.inventory(tenant="default")
+            # Everything slow happens before the first request: knowledge, embedder. What fails
+            # is tried again by each turn, and /ready names it meanwhile.
+            with suppress(AntiphonError):
+                await opened.services.knowledge.inventory(tenant="default")
             yield
 
     guarded = _guard(keys)
@@ -79,10 +82,12 @@ def _guard(keys: Keys) -> Callable[[Endpoint], Endpoint]:
         async def admit(request: Request) -> Response:
             principal = keys.identify(request.headers)
             if principal is None:
-                return _error(
+                reply = _error(
                     401, "unauthorised", "a valid API key is needed",
                     "Send Authorization: Bearer KEY or x-api-key.",
                 )  # fmt: skip
+                reply.headers["www-authenticate"] = "Bearer"
+                return reply
             request.state.principal = principal
             return await endpoint(request)
 
@@ -103,7 +108,8 @@ async def _told(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    return _error(error.status_code, "http", str(error.detail), "")
+    code = _CODES.get(error.status_code, "http")
+    return _error(error.status_code, code, str(error.detail), "")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
@@ -115,11 +121,13 @@ def _error(status: int, code: str, message: str, hint: str) -> Response:
     return JSONResponse(body, status_code=status)
 
 
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _STATUS: dict[type[AntiphonError], int] = {
     UnknownThread: 404,
     Forbidden: 403,
     InputError: 400,
     StorageError: 503,
+    KnowledgeError: 503,
     ModelError: 502,
 }
 """First match wins: narrower kinds stand first."""

@@ -53,9 +53,7 @@ async def completions(request: Request) -> Response:
     events = runtime.conversations.stream(last.text, context=context, thread=thread)
     name = f"chatcmpl-{uuid.uuid4().hex}"
     if form.stream:
-        return EventSourceResponse(
-            _chunks(events, name), sep="\n", headers={"x-thread-id": thread}
-        )
+        return EventSourceResponse(_chunks(events, name), sep="\n", headers={"x-thread-id": thread})
     turn = None
     async for event in events:
         turn = event.turn or turn

@@ -6,13 +6,15 @@ import json
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from antiphon.nodes.state import Context
 from antiphon.gateway.auth import Principal
+from antiphon.nodes.state import Context
 from antiphon.tools.errors import InputError, MessageError
 
 MAX_BODY_BYTES = 1_048_576
+_MOST_SAID = 5
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -83,7 +85,7 @@ class RunForm(_Form):
 
     def text(self) -> str:
         """Return the message to run. Raises MessageError when there is none."""
-        said = self.message if self.message is not None else None
+        said = self.message
         if said is None and self.input is not None:
             said = self.input.messages[-1].text
         if said is None:
@@ -113,26 +115,32 @@ async def read(request: Request, form: type[Body]) -> Body:
     """Return the request's body as `form`.
 
     Raises:
-        InputError: too large, not UTF-8, not JSON, or of another shape.
+        HTTPException: 413, too large.
+        InputError: not UTF-8, not JSON, or of another shape.
     """
     size = 0
     pieces: list[bytes] = []
     async for piece in request.stream():
         size += len(piece)
         if size > MAX_BODY_BYTES:
-            raise MessageError(
-                f"the body is larger than {MAX_BODY_BYTES:,} bytes", hint="Send less at once."
-            )
+            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
         pieces.append(piece)
     try:
         plain = json.loads(b"".join(pieces).decode("utf-8") or "{}")
         return form.model_validate(plain)
     except UnicodeDecodeError as error:
         raise MessageError("the body is not valid UTF-8", hint="Send JSON in UTF-8.") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"the body is not JSON: {error}", hint="Send a JSON object.") from error
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
-        raise InputError(f"the body has the wrong shape: {wrong}") from error
+        raise InputError(f"the body has the wrong shape: {_wrong(error)}") from error
+    except (ValueError, RecursionError) as error:
+        # Not only JSONDecodeError: a number of ten thousand digits is a plain ValueError.
+        raise InputError(f"the body is not JSON: {error}", hint="Send a JSON object.") from error
+
+
+def _wrong(error: ValidationError) -> str:
+    """Name the first places that are wrong, without repeating what was sent."""
+    said = [
+        f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}"
+        for item in error.errors(include_input=False)
+    ]
+    return "; ".join(said[:_MOST_SAID])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,11 +21,11 @@ from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.incident import Responder, build_incident
 from antiphon.graphs.ingest import ingest_paths
 from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
-from antiphon.graphs.services import Services
+from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations, Graph
 from antiphon.prompts.library import PromptError, PromptFiles
-from antiphon.tools.errors import AssistantError, StorageUnwritable
+from antiphon.tools.errors import AssistantError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
@@ -46,7 +45,7 @@ from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.telemetry.incidents import IncidentLog
 from antiphon.tools.telemetry.logs import build_log
 from antiphon.tools.telemetry.notify import build_notifier
-from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry
+from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry, load_hash_key
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
@@ -95,7 +94,11 @@ async def open_runtime(
     if services is None:
         services = await asyncio.to_thread(build_services, settings, form)
     responder = build_responder(settings, services, folder)
-    services = replace(services, respond_to=responder)
+    if services.respond_to is unattended:
+        services = replace(services, respond_to=responder)
+    for rail in (services.input_rail, services.output_rail):
+        if isinstance(rail, GuardRail):
+            await rail.prepare()
     try:
         async with open_persistence(settings, folder) as persistence:
             graph = compile_conversation(services, persistence.saver, persistence.store)
@@ -336,24 +339,7 @@ def _models(
 def _telemetry(settings: Settings, folder: Path) -> TurnTelemetry:
     log = build_log(level=settings.log_level, form=settings.log_format)
     given = settings.hash_key.get_secret_value().encode()
-    return build_telemetry(data_dir=folder, log=log, hash_key=given or _hash_key(folder))
-
-
-def _hash_key(folder: Path) -> bytes:
-    """Return the data folder's own key for text hashes, made at the first use."""
-    path = folder / "hash.key"
-    try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_bytes(32))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StorageUnwritable(
-            f"{path.name} cannot be written to the data folder: {error.strerror}",
-            hint="Set ANTIPHON_DATA_DIR to a folder that can be written.",
-        ) from error
-    return path.read_bytes()
+    return build_telemetry(data_dir=folder, log=log, hash_key=given or load_hash_key(folder))
 
 
 def _prepare(knowledge: Knowledge) -> Callable[[str], Awaitable[None]] | None:

@@ -169,7 +169,9 @@ class WordingForm(_Form):
     abstain: str = "I don't know: the help pages I have do not answer that."
     nearest: str = "The nearest pages are:"
     refused: str = "I can't help with that request ({reason})."
-    apology: str = "Sorry, something went wrong on our side and I could not answer. Please try again."
+    apology: str = (
+        "Sorry, something went wrong on our side and I could not answer. Please try again."
+    )
     declined: str = "All right, I have not done that."
 
 
@@ -220,7 +222,8 @@ def load_assistant(folder: Path) -> Assistant:
     try:
         tree = YAML(typ="rt").load(text)
     except YAMLError as error:
-        line = error.problem_mark.line + 1 if _marked(error) else 1
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or "not YAML"
         raise _mistakes(path, (f"{FILE}:{line}: {what}",)) from error
     if not isinstance(tree, Mapping):
@@ -239,10 +242,6 @@ def load_assistant(folder: Path) -> Assistant:
 def line_of(folder: Path, keys: Sequence[str | int]) -> int:
     """Return the 1-based line of a key in the folder's file, which must be loadable."""
     return _line(YAML(typ="rt").load((folder / FILE).read_text("utf-8")), keys)
-
-
-def _marked(error: YAMLError) -> bool:
-    return isinstance(error, MarkedYAMLError) and error.problem_mark is not None
 
 
 def _mistakes(path: Path, problems: tuple[str, ...]) -> AssistantError:

@@ -16,6 +16,7 @@ from string import Formatter
 from typing import Literal
 
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, line_of, load_assistant
+from antiphon.prompts.library import PromptError, PromptFiles
 from antiphon.tools.errors import AssistantError, InputError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.privacy import PatternDetector
@@ -67,6 +68,7 @@ def check_assistant(
         *_tools(form),
         *_guards(form),
         *_wording(form),
+        *_prompts(form),
         *_golden(form, read_golden),
     ]
     return tuple(sorted(found, key=lambda problem: (problem.file != FILE, problem.line)))
@@ -214,6 +216,17 @@ def _wording(form: Assistant) -> Iterator[Problem]:
         if unknown and name in PLACES:
             known = ", ".join(f"{{{place}}}" for place in PLACES[name])
             yield _at(form, keys, f"nothing fills {{{min(unknown)}}}", f"known: {known}")
+
+
+def _prompts(form: Assistant) -> Iterator[Problem]:
+    folder = form.folder / "prompts"
+    if not folder.is_dir():
+        return
+    try:
+        PromptFiles(folder)
+    except PromptError as error:
+        remedy = "compare it with the built-in prompt of that name"
+        yield Problem(file="prompts", line=1, key="", message=str(error), remedy=remedy)
 
 
 def _golden(form: Assistant, read: Callable[[Path], object] | None) -> Iterator[Problem]:

@@ -50,19 +50,13 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
     prompting = Prompting(s.prompts, persona=a.persona)
     know = {"top_k": a.knowledge.top_k, "budget_tokens": a.knowledge.budget_tokens}
     labels = {intent.name: intent.label for intent in a.intents.declared}
-    cache_policy = {
-        "enabled": a.cache.enabled,
-        "personal": a.cache.personal,
-        "assistant": a.fingerprint,
-        "prompts": s.prompts.fingerprint,
-        "models": s.models.fingerprint,
-    }
-    return (
+    shaped_by = (a.fingerprint, s.prompts.fingerprint, s.models.fingerprint)
+    table: StateGraph[State, Context, Input, Output] = (
         StateGraph(State, context_schema=Context, input_schema=Input, output_schema=Output)
-        .set_node_defaults(timeout=t.default, error_handler=to_recovery)
+        .set_node_defaults(timeout=t.default, error_handler=to_recovery)  # type: ignore[arg-type]  # langgraph has no type for (state, error)
         # what comes in
         .add_node("guard_input", guard_input(s.input_rail), timeout=t.guard, destinations=CAN_FAIL)
-        .add_node("look_up_answer", look_up_answer(s.cache, s.knowledge, **cache_policy), destinations=CAN_FAIL)
+        .add_node("look_up_answer", look_up_answer(s.cache, s.knowledge, enabled=a.cache.enabled, personal=a.cache.personal, shaped_by=shaped_by), destinations=CAN_FAIL)
         .add_node("recall", recall(s.memory), destinations=CAN_FAIL)
         .add_node("rewrite_query", rewrite_query(), destinations=CAN_FAIL)
         .add_node("classify_intent", classify_intent(s.intents), destinations=CAN_FAIL)
@@ -81,7 +75,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("keep_answer", keep_answer(s.cache, ttl_s=a.cache.ttl_s), destinations=CAN_FAIL)
         .add_node("remember", remember(s.memory), destinations=CAN_FAIL)
         .add_node("account", account(s.telemetry, s.respond_to), destinations=CAN_FAIL)
-        .add_node("recover", recover(apology=say.apology), error_handler=to_apology(say.apology), metadata={**DISCARDS, **BOUNDED})
+        .add_node("recover", recover(apology=say.apology), error_handler=to_apology(say.apology), metadata={**DISCARDS, **BOUNDED})  # type: ignore[call-overload]
         .add_edge(START, "guard_input")
         .add_conditional_edges("guard_input", after_guard_input)
         .add_conditional_edges("look_up_answer", after_look_up)
@@ -102,3 +96,4 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_conditional_edges("recover", after_recovery)
         .add_edge("account", END)
     )  # fmt: skip
+    return table

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from langgraph.graph import END
-
 from antiphon.nodes.recover import AROUND_THE_MODEL, BEFORE_RETRIEVAL
 from antiphon.nodes.state import State
 from antiphon.tools.retrieval.analysis import terms
@@ -95,7 +93,7 @@ def after_recovery(
     failure = state["failure"]
     node = failure.node if failure else ""
     if state["answer"]:
-        return END if node == "account" else "account"
+        return "__end__" if node == "account" else "account"
     if state["recoveries"] == 1 and state["question"]:
         if node in BEFORE_RETRIEVAL:
             return "retrieve_context"

@@ -15,9 +15,10 @@ from langchain_core.tools import BaseTool, StructuredTool
 
 from antiphon.graphs.assembly import compile_conversation
 from antiphon.graphs.services import Services
-from antiphon.nodes.state import Context
+from antiphon.nodes.state import Context, Input
 
 HostState = Mapping[str, object]
+"""Whatever the host keeps; read by `question` and `context` only."""
 
 
 class HostNode(Protocol):
@@ -53,7 +54,7 @@ def as_node(
 
     async def converse(state: HostState, config: RunnableConfig) -> dict[str, object]:
         knobs = context(state) if callable(context) else context or Context()
-        given = {"messages": [HumanMessage(content=ask(state))]}
+        given: Input = {"messages": [HumanMessage(content=ask(state))]}
         result = await graph.ainvoke(given, config, context=knobs)
         return tell(str(result.get("answer", "")), result)
 
@@ -76,14 +77,16 @@ def as_tool(
     knobs = context or Context()
 
     async def run(question: str, config: RunnableConfig) -> str:
-        given = {"messages": [HumanMessage(content=question)]}
+        given: Input = {"messages": [HumanMessage(content=question)]}
         result = await graph.ainvoke(given, config, context=knobs)
         return str(result.get("answer", ""))
 
     return StructuredTool.from_function(
         coroutine=run,
         name=name,
-        description=description or services.assistant.description or f"Ask {services.assistant.name}.",
+        description=description
+        or services.assistant.description
+        or f"Ask {services.assistant.name}.",
     )
 
 

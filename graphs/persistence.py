@@ -1,4 +1,4 @@
-"""Where threads, memory and cached answers live: SQLite by default, PostgreSQL and Redis by a setting."""
+"""Where threads, memory and answers live: SQLite, or PostgreSQL and Redis by a setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is proved of the table before it may run: reachable, ending, guarded, and careful with the world."""
+"""What is proved of the table before it may run: reachable, ending, guarded, careful."""
 
 from __future__ import annotations
 
@@ -109,5 +109,3 @@ def _effects_controlled(toolbox: Toolbox) -> Property:
 def _property(name: str, offenders: Collection[str], told: str) -> Property:
     detail = "; ".join(f"{offender} {told}" for offender in offenders)
     return Property(name=name, ok=not offenders, detail=detail)
-
-

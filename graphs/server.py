@@ -7,10 +7,10 @@ matters: a file path would load a second copy of the types under other names.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 from antiphon.graphs.assembly import (
-    Graph,
     build_responder,
     build_services,
     compile_conversation,
@@ -18,7 +18,10 @@ from antiphon.graphs.assembly import (
     sample_folder,
 )
 from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
+from antiphon.graphs.threads import Graph
+from antiphon.tools.errors import AntiphonError
 
 _built: dict[str, Graph] = {}
 _building = asyncio.Lock()
@@ -31,13 +34,18 @@ async def conversation() -> Graph:
     """
     async with _building:
         if "conversation" not in _built:
-            _built["conversation"] = await asyncio.to_thread(_build)
+            services, graph = await asyncio.to_thread(_build)
+            # Embedding the declared files takes longer than a first turn may; what fails here
+            # fails again inside the turn, where recovery answers for it.
+            with suppress(AntiphonError):
+                await services.knowledge.inventory(tenant="default")
+            _built["conversation"] = graph
         return _built["conversation"]
 
 
-def _build() -> Graph:
+def _build() -> tuple[Services, Graph]:
     settings = read_settings()
     assistant = load_assistant(settings.assistant or sample_folder())
     services = build_services(settings, assistant)
     responder = build_responder(settings, services, data_folder(settings, assistant))
-    return compile_conversation(replace(services, respond_to=responder))
+    return services, compile_conversation(replace(services, respond_to=responder))

@@ -1,4 +1,4 @@
-"""What a conversation needs, as Protocols: give another implementation of any of them and it is used."""
+"""What a conversation needs, as Protocols: give another implementation and it is used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Deadlines:
     retrieve: float = 8.0
     respond: float = 60.0
     tools: float = 45.0
-    """Above the longest tool deadline, so that a slow tool is a failed call and not a failed turn."""
+    """Above the longest tool deadline: a slow tool is a failed call, not a failed turn."""
 
 
 async def unattended(alerts: Sequence[Alert]) -> None:

@@ -26,14 +26,14 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         default="",
-        description="Model to answer with: extractive, local, or provider:name as in init_chat_model.",
+        description="Model: extractive, local, or provider:name as in init_chat_model.",
     )
     model_url: str = Field(default="", description="Base URL of an OpenAI-compatible server.")
     model_key: SecretStr = Field(default=SecretStr(""), description="Key for the model's provider.")
     gguf: Path | None = Field(default=None, description="GGUF weights for the local model.")
     embedder: str = Field(
         default="minilm",
-        description="minilm (int8 ONNX, in the package) or a sentence-transformers model name or path.",
+        description="minilm (int8 ONNX, in the package) or a sentence-transformers name or path.",
     )
     weaviate_url: str = Field(
         default="", description="http(s)://host:port of Weaviate; SQLite when not set."
@@ -44,11 +44,12 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="PostgreSQL for threads and memory; SQLite when not set."
     )
     redis_url: SecretStr = Field(
-        default=SecretStr(""), description="Redis for the shared response cache; SQLite when not set."
+        default=SecretStr(""),
+        description="Redis for the shared response cache; SQLite when not set.",
     )
     api_keys: SecretStr = Field(
         default=SecretStr(""),
-        description="Gateway keys as key=tenant or key=tenant/user, comma-separated; none: loopback only.",
+        description="Gateway keys, comma-separated: key=tenant[/user]. None: loopback only.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="warning", description="Least severe log line written to standard error."
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     )
     langsmith: bool = Field(
         default=False,
-        description="Send traces to LangSmith (needs LANGSMITH_API_KEY); nothing leaves when false.",
+        description="Send traces to LangSmith (needs LANGSMITH_API_KEY); off: nothing leaves.",
     )
     alert_webhook: str = Field(default="", description="URL that incident notices are posted to.")
 

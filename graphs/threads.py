@@ -1,4 +1,4 @@
-"""Conversations as the doors see them: ask, resume, look back, replay, fork, each for one caller."""
+"""Conversations as the doors see them: ask, decide, look back, replay, fork; for one caller."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Literal, get_type_hints
 
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
@@ -21,7 +22,14 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.turns import Turn, as_json, turn_of
 from antiphon.nodes.state import Context, Input, Output, State
-from antiphon.tools.errors import AntiphonError, Forbidden, InputError, MessageError, UnknownThread
+from antiphon.tools.errors import (
+    AntiphonError,
+    Forbidden,
+    InputError,
+    MessageError,
+    StorageError,
+    UnknownThread,
+)
 from antiphon.tools.toolbox.approval import decision
 
 MAX_MESSAGE_BYTES = 262_144
@@ -127,9 +135,7 @@ class Conversations:
             async for event in self._run(given, config, context):
                 yield event
 
-    async def seed(
-        self, messages: Sequence[AnyMessage], *, context: Context, thread: str
-    ) -> None:
+    async def seed(self, messages: Sequence[AnyMessage], *, context: Context, thread: str) -> None:
         """Begin a thread with a history from elsewhere. Raises InputError when it exists."""
         config = self._config(context, thread)
         with storage_errors():
@@ -171,7 +177,9 @@ class Conversations:
                 StepRecord(
                     step=_step(snapshot),
                     checkpoint_id=snapshot.config["configurable"]["checkpoint_id"],
-                    node=ran if ran and snapshot.metadata.get("source") == "loop" else START,
+                    node=ran
+                    if ran and dict(snapshot.metadata or {}).get("source") == "loop"
+                    else START,
                     next=snapshot.next,
                     changed={
                         name: (before.get(name), value)
@@ -213,14 +221,14 @@ class Conversations:
             snapshot = await self.graph.aget_state(source)
             values = {**snapshot.values, **changed}
             if record.node == START:
-                given = {"messages": values["messages"] or _given(snapshot)}
+                given: Input = {"messages": values["messages"] or _given(snapshot)}
                 return await _last(self._run(given, config, context))
             await self.graph.aupdate_state(config, values, as_node=record.node)
             return await _last(self._run(None, config, context))
 
     async def threads(self, *, context: Context) -> list[str]:
         """Return the caller's thread ids, latest first."""
-        saver, prefix = self.graph.checkpointer, f"{context.tenant}/"
+        saver, prefix = self._saver(), f"{context.tenant}/"
         names: dict[str, None] = {}
         with storage_errors():
             async for item in saver.alist(None, filter={"owner": _owner(context)}):
@@ -234,7 +242,15 @@ class Conversations:
         config = self._config(context, thread)
         with storage_errors():
             await self._own(config, context)
-            await self.graph.checkpointer.adelete_thread(config["configurable"]["thread_id"])
+            await self._saver().adelete_thread(config["configurable"]["thread_id"])
+
+    def _saver(self) -> BaseCheckpointSaver[str]:
+        saver = self.graph.checkpointer
+        if not isinstance(saver, BaseCheckpointSaver):
+            raise StorageError(
+                "this graph keeps no threads", hint="Compile it with a checkpointer."
+            )
+        return saver
 
     def _config(self, context: Context, thread: str) -> RunnableConfig:
         """Return the run's config; the storage key of a thread begins with its tenant."""
@@ -262,7 +278,7 @@ class Conversations:
                     f"there is no thread {thread!r} in tenant {context.tenant!r}",
                     hint="`antiphon ask` prints the id of each thread it starts.",
                 )
-        elif snapshot.metadata.get("owner", _owner(context)) != _owner(context):
+        elif dict(snapshot.metadata).get("owner", _owner(context)) != _owner(context):
             raise Forbidden(
                 f"thread {thread!r} belongs to another user",
                 hint="Name its user with --user, or start a thread of your own.",
@@ -327,7 +343,7 @@ def _step(snapshot: StateSnapshot) -> int:
     return int((snapshot.metadata or {}).get("step", 0))
 
 
-def _given(snapshot: StateSnapshot) -> list[BaseMessage]:
+def _given(snapshot: StateSnapshot) -> list[AnyMessage]:
     """Return the message that a start checkpoint was about to take in."""
     task = next(iter(snapshot.tasks), None)
     given = task.result if task is not None else None
@@ -352,5 +368,3 @@ def _checked(changes: Mapping[str, JsonValue]) -> dict[str, object]:
                 hint="Give the field's JSON form, as `antiphon debug THREAD --json` shows it.",
             ) from error
     return typed
-
-

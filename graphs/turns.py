@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import cast
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.types import StateSnapshot
@@ -47,7 +48,7 @@ class Turn:
 
 def turn_of(snapshot: StateSnapshot, *, thread: str, latency_ms: float) -> Turn:
     """Read the thread's latest turn from its state."""
-    state: State = snapshot.values
+    state = cast("State", snapshot.values)
     waiting = next(iter(snapshot.interrupts), None)
     usage, intent = state.get("usage"), state.get("intent")
     trail = state.get("trail", ())

@@ -1,1 +1,1 @@
-"""Who decides: one node, one decision. Each reads state, calls one service, returns what changes."""
+"""Who decides: a node reads the state, calls one service and returns what changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import reduce
 
@@ -21,9 +22,7 @@ MAX_ROUNDS = 3
 Prompt = Callable[[State, Context], list[BaseMessage]]
 
 
-def choose_tools(
-    toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt: Prompt
-) -> Node:
+def choose_tools(toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt: Prompt) -> Node:
     """Plan the next calls: by the model's own tool calls, or by similarity when none can."""
 
     @step
@@ -52,17 +51,19 @@ def call_tools(toolbox: Toolbox, *, declined: str) -> Node:
     async def call_tools(state: State, *, runtime: Runtime[Context]) -> Update:
         call, *rest = state["calls"]
         spec = specs[call.name]
-        if spec.approval and not _approved(interrupt(_request(spec, call))):
+        update: Update = {"calls": tuple(rest), "phase": "tool_execution"}
+        approved = True
+        if spec.approval:
+            approved = _approved(interrupt(_request(spec, call)))
+            # The time a person took to decide is not ours: the turn's clock goes on from here.
+            update["started"] = time.time() - sum(step.ms for step in state["trail"]) / 1000
+        if not approved:
             result = ToolResult(
                 call_id=call.id, name=call.name, ok=False, content=declined, error="declined"
             )
         else:
             result = await toolbox.execute(call, caller=caller(runtime))
-        return {
-            "calls": tuple(rest),
-            "results": (*state["results"], result),
-            "phase": "tool_execution",
-        }
+        return {**update, "results": (*state["results"], result)}
 
     return call_tools
 
@@ -109,9 +110,12 @@ async def _by_model(
         calls=tuple(call for call in together.calls if call.id not in done),
         missing=together.missing,
     )
-    spent = {"usage": state["usage"] + reply.usage, "cost_usd": state["cost_usd"] + reply.cost_usd}
-    failures = (*state["model_failures"], *reply.failed)
-    return {**_planned(state, fresh), **spent, "model_failures": failures}
+    return {
+        **_planned(state, fresh),
+        "usage": state["usage"] + reply.usage,
+        "cost_usd": state["cost_usd"] + reply.cost_usd,
+        "model_failures": (*state["model_failures"], *reply.failed),
+    }
 
 
 def _planned(state: State, plan: Plan) -> Update:

@@ -1,4 +1,4 @@
-"""The response cache: an answer given before to the very same question, under the same conditions."""
+"""The response cache: an answer given before to the same question under the same conditions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def look_up_answer(
     *,
     enabled: bool,
     personal: bool,
-    assistant: str,
-    prompts: str,
-    models: str,
+    shaped_by: tuple[str, ...],
 ) -> Node:
-    """Look the question up; the key holds everything that may shape an answer."""
+    """Look the question up; the key holds everything that may shape an answer.
+
+    `shaped_by`: fingerprints of the assistant, its prompts and its model policy.
+    """
 
     @step
     async def look_up_answer(state: State, *, runtime: Runtime[Context]) -> Update:
@@ -35,11 +36,14 @@ def look_up_answer(
             tenant=context.tenant,
             user=context.user if personal else "",
             locale=context.locale,
-            assistant=assistant,
-            prompts=prompts,
-            models=f"{models}/{context.model}/{context.min_quality}/{context.max_cost_usd}",
             knowledge=stored.version,
             history=_history(state),
+            shaped_by=(
+                *shaped_by,
+                context.model,
+                f"{context.min_quality}",
+                f"{context.max_cost_usd}",
+            ),
         )
         found = (await cache.aget([((context.tenant,), key)])).get(((context.tenant,), key))
         if found is None:

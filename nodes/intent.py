@@ -46,8 +46,9 @@ def ask_clarification(labels: Mapping[str, str], *, closed: str, open_ended: str
     @step
     async def ask_clarification(state: State, *, runtime: Runtime[Context]) -> Update:
         missing, intent = state["missing"], state["intent"]
+        among: tuple[str, ...]
         if missing is not None:
-            question, among = missing.question, (intent.name,) if intent else ()
+            question, among = missing.question, ((intent.name,) if intent else ())
         elif intent is not None and intent.certainty == "ambiguous":
             among = intent.candidates[:3]
             options = [labels.get(name) or name.replace("_", " ") for name in among]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.errors import NodeError, NodeTimeoutError
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from antiphon.nodes.guard import WITHHELD
 from antiphon.nodes.state import Context, Failure, Node, State, Step, Update, fresh_turn, step
 from antiphon.tools.errors import AntiphonError
+
+ErrorHandler = Callable[[State, NodeError], Awaitable[Command[Literal["__end__"]]]]
 
 BEFORE_RETRIEVAL = ("look_up_answer", "recall", "rewrite_query", "classify_intent")
 """A fault in these leaves the knowledge to answer from."""
@@ -43,12 +45,12 @@ async def to_recovery(state: State, error: NodeError) -> Command[Literal["recove
     return Command(update=noted, goto="recover")
 
 
-def to_apology(wording: str) -> object:
+def to_apology(wording: str) -> ErrorHandler:
     """Return the error handler of `recover` itself: the turn ends with fixed words."""
 
     async def to_apology(state: State, error: NodeError) -> Command[Literal["__end__"]]:
         said = state.get("answer") or wording
-        messages = [] if state.get("answer") else [AIMessage(content=said)]
+        messages: list[AnyMessage] = [] if state.get("answer") else [AIMessage(content=said)]
         update: Update = {
             "answer": said,
             "messages": messages,
@@ -56,7 +58,7 @@ def to_apology(wording: str) -> object:
             "failure": _failure(error),
             "phase": "completed",
         }
-        return Command(update=update, goto=END)
+        return Command(update=update, goto="__end__")
 
     return to_apology
 

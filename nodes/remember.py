@@ -25,7 +25,8 @@ def remember(memory: MemoryManager) -> Node:
         )
         return {
             "summary": digest.summary,
-            "messages": [RemoveMessage(id=name) for name in digest.archived],
+            # add_messages takes these as orders to remove.
+            "messages": [RemoveMessage(id=name) for name in digest.archived],  # type: ignore[misc]
         }
 
     return remember

@@ -1,4 +1,4 @@
-"""The words: choose the model, put the strict prompt to it, cite what it rests on, refuse politely."""
+"""The words: choose the model, put the strict prompt to it, cite what it rests on, or refuse."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class Prompting:
 
     def choice(self, state: State, context: Context) -> list[BaseMessage]:
         """Return the messages that ask a model which tools to call."""
-        system = self._prompts.render(
-            "choose_tools", persona=self._persona, locale=context.locale
-        )
+        system = self._prompts.render("choose_tools", persona=self._persona, locale=context.locale)
         results = self._results(state)
         told = [SystemMessage(content=results)] if results else []
         return [SystemMessage(content=system), *told, *self._said(state)]

@@ -33,7 +33,7 @@ def retrieve_context(
 
 
 def abstain(*, wording: str, nearest: str) -> Node:
-    """Draft an "I don't know" that names the nearest pages; it passes the output rail as any draft."""
+    """Draft an "I don't know" that names the nearest pages; the output rail judges it too."""
 
     @step
     async def abstain(state: State, *, runtime: Runtime[Context]) -> Update:

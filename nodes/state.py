@@ -31,14 +31,12 @@ Phase = Literal[
 ]
 """The guide's eight conversation states."""
 
-Outcome = Literal[
-    "answered", "abstained", "clarifying", "refused", "awaiting_approval", "degraded"
-]
+Outcome = Literal["answered", "abstained", "clarifying", "refused", "awaiting_approval", "degraded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a caller may turn, per run: plain values, so that the server can show a form for them."""
+    """What a caller may turn, per run: plain values, so that a server can show a form."""
 
     tenant: str = "default"
     """Hard partition of threads, knowledge, memory and cache."""
@@ -174,7 +172,7 @@ class Node(Protocol):
 
 
 def knobs(runtime: Runtime[Context]) -> Context:
-    """Return this run's Context; on a server with authentication the credential names the caller."""
+    """Return this run's Context; where a credential was verified, it names the caller."""
     context = runtime.context or Context()
     user = runtime.server_info.user if runtime.server_info else None
     if user is None or not user.is_authenticated or "tenant" not in user:
@@ -228,12 +226,13 @@ def fresh_turn(turn: str, started: float) -> Update:
 
 def step(node: Node) -> Node:
     """Add the node's name and time to the trail of what it returns."""
+    name = getattr(node, "__name__", type(node).__name__)
 
     @wraps(node)
     async def timed(state: State, *, runtime: Runtime[Context]) -> Update:
         began = time.perf_counter()
         update = await node(state, runtime=runtime)
-        took = Step(node=node.__name__, ms=round((time.perf_counter() - began) * 1000, 3))
+        took = Step(node=name, ms=round((time.perf_counter() - began) * 1000, 3))
         before = update.get("trail", state.get("trail", ()))
         return {**update, "trail": (*before, took)}
 

@@ -8,6 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.tools import BaseTool, tool
+from langgraph.cache.memory import InMemoryCache
+from langgraph.store.base import BaseStore
+from pydantic import JsonValue
+
 from antiphon.graphs.assistant import Assistant, IntentForm, IntentsForm
 from antiphon.graphs.services import Deadlines, Services
 from antiphon.prompts.library import PromptFiles
@@ -19,11 +25,6 @@ from antiphon.tools.retrieval import Change, Hit, Inventory, Passage
 from antiphon.tools.telemetry import Alert, TurnRecord
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.tools import BaseTool, tool
-from langgraph.cache.memory import InMemoryCache
-from langgraph.store.base import BaseStore
-from pydantic import JsonValue
 
 RETURNS = Passage(
     id="p1",
@@ -163,7 +164,11 @@ class FakeModels:
         return Selection(model=self.name, reason="only one", score=1.0, cost_usd=0.0, latency_s=0.0)
 
     async def reply(
-        self, selection: Selection, messages: Sequence[BaseMessage], *, tools: Sequence[BaseTool] = ()
+        self,
+        selection: Selection,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[BaseTool] = (),
     ) -> Reply:
         return await self.last_resort(messages)
 

@@ -1,4 +1,4 @@
-"""The wheel: one namespace, installed beside a host project that has its own `tools` and `nodes`."""
+"""The wheel: one namespace, installed beside a host that has its own `tools` and `nodes`."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from antiphon.nodes.state import Context
 
 async def main():
     async with open_runtime(Settings()) as runtime:
-        return await runtime.conversations.ask("How long do I have to return an order?", context=Context())
+        question = "How long do I have to return an order?"
+        return await runtime.conversations.ask(question, context=Context())
 
 turn = asyncio.run(main())
-print(json.dumps({"mine": [tools.MINE, nodes.MINE], "outcome": turn.outcome, "cites": len(turn.citations)}))
+mine = [tools.MINE, nodes.MINE]
+print(json.dumps({"mine": mine, "outcome": turn.outcome, "cites": len(turn.citations)}))
 """
 
 
@@ -35,7 +37,7 @@ def declared() -> dict[str, dict[str, object]]:
 
 
 def test_the_package_list_is_the_tree() -> None:
-    """No folder with Python files is missing from the wheel, and none is listed that is not there."""
+    """No folder with Python files is missing from the wheel, and none is listed in vain."""
     roots = {str(folder) for folder in declared()["package-dir"].values()}
     tree = {
         "antiphon." + ".".join(path.parent.relative_to(ROOT).parts)
@@ -44,7 +46,11 @@ def test_the_package_list_is_the_tree() -> None:
     }
     listed = set(map(str, declared()["packages"]))
     assert tree <= listed
-    assert {name for name in listed - tree if not (ROOT / name.removeprefix("antiphon.").replace(".", "/")).is_dir()} == set()
+    assert {
+        name
+        for name in listed - tree
+        if not (ROOT / name.removeprefix("antiphon.").replace(".", "/")).is_dir()
+    } == set()
 
 
 def test_typing_links_cover_every_folder() -> None:
@@ -93,5 +99,9 @@ def test_the_wheel_works_beside_a_hosts_own_tools(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert said == {"mine": ["host tools", "host nodes"], "outcome": "answered", "cites": said["cites"]}
+    assert said == {
+        "mine": ["host tools", "host nodes"],
+        "outcome": "answered",
+        "cites": said["cites"],
+    }
     assert said["cites"] > 0

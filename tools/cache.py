@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.tools.retrieval.context import Citation
@@ -27,11 +28,9 @@ def answer_key(
     tenant: str,
     user: str,
     locale: str,
-    assistant: str,
-    prompts: str,
-    models: str,
     knowledge: str,
     history: str,
+    shaped_by: Sequence[str],
 ) -> str:
     """Return the exact-match key: a hash over all that may shape an answer.
 
@@ -40,12 +39,10 @@ def answer_key(
         tenant: hard partition.
         user: who asks where answers are personal, else empty.
         locale: language asked for.
-        assistant: fingerprint of the assistant's folder.
-        prompts: fingerprint of the prompt set.
-        models: fingerprint of the model policy.
         knowledge: version of the tenant's knowledge.
         history: digest of what was said before in the thread; empty on its first turn.
+        shaped_by: fingerprints of the assistant, the prompts, the model policy and its knobs.
     """
     folded = " ".join(question.casefold().split())
-    parts = [folded, tenant, user, locale, assistant, prompts, models, knowledge, history]
+    parts = [folded, tenant, user, locale, knowledge, history, *shaped_by]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()

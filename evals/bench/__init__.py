@@ -1,1 +1,1 @@
-"""Benchmarks: each takes data by path and returns figures with the machine and versions they were measured on."""
+"""Benchmarks: data by path in, figures with the machine and versions they were measured on out."""

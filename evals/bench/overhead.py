@@ -15,6 +15,7 @@ from typing import Annotated, TypedDict
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
@@ -23,13 +24,13 @@ from antiphon.evals.bench.report import report
 from antiphon.graphs.assembly import compile_conversation, open_runtime
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.nodes.state import Context
+from antiphon.nodes.state import Context, Input
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.models.catalog import KNOWN, LAST_RESORT
 from antiphon.tools.models.fake import ScriptedModel
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.retrieval.citations import cite
-from antiphon.tools.retrieval.context import fence, pack
+from antiphon.tools.retrieval.context import Card, Citation, fence, pack
 
 QUESTION = "How long do I have to return an order?"
 SAYS = "You have 30 days to return an order. [1]"
@@ -88,9 +89,9 @@ class HandState(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], add_messages]
     intent: str
-    cards: tuple[object, ...]
+    cards: tuple[Card, ...]
     answer: str
-    citations: tuple[object, ...]
+    citations: tuple[Citation, ...]
 
 
 def _handwritten(services: Services, model: BaseChatModel) -> StateGraph[HandState]:
@@ -102,7 +103,11 @@ def _handwritten(services: Services, model: BaseChatModel) -> StateGraph[HandSta
 
     async def recall(state: HandState) -> HandState:
         await services.memory.recall(
-            state["messages"][-1].text, state["messages"][:-1], store=None, tenant="default", user=""
+            state["messages"][-1].text,
+            state["messages"][:-1],
+            store=None,
+            tenant="default",
+            user="",
         )
         return {}
 
@@ -147,13 +152,13 @@ async def _interleaved(services: Services, rounds: int) -> tuple[list[float], li
     for turn in range(rounds + WARM_UP):
         order = (0, 1) if turn % 2 else (1, 0)
         for which in order:
-            config = {"configurable": {"thread_id": f"{which}-{turn}"}}
-            given = {"messages": [HumanMessage(content=QUESTION)]}
+            config: RunnableConfig = {"configurable": {"thread_id": f"{which}-{turn}"}}
+            given: Input = {"messages": [HumanMessage(content=QUESTION)]}
             began = time.perf_counter()
             if which == 0:
                 result = await ours.ainvoke(given, config, context=Context())
             else:
-                result = await hand.ainvoke(given, config)
+                result = await hand.ainvoke({"messages": given["messages"]}, config)
             if turn >= WARM_UP:
                 times[which].append((time.perf_counter() - began) * 1000)
             if not result["citations"]:
@@ -169,8 +174,8 @@ async def _whole(services: Services, rounds: int) -> tuple[list[float], dict[str
     times: list[float] = []
     nodes: dict[str, list[float]] = {}
     for turn in range(rounds + WARM_UP):
-        config = {"configurable": {"thread_id": str(turn)}}
-        given = {"messages": [HumanMessage(content=QUESTION)]}
+        config: RunnableConfig = {"configurable": {"thread_id": str(turn)}}
+        given: Input = {"messages": [HumanMessage(content=QUESTION)]}
         began = time.perf_counter()
         await graph.ainvoke(given, config, context=Context())
         if turn < WARM_UP:

@@ -1,4 +1,4 @@
-"""How long a command takes from a cold process: `--help`, and an answer, against importing LangGraph."""
+"""How long `--help` and an answer take from a cold process, against importing LangGraph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 5
 async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str, object]:
     """Time each command `limit` times (5), in turn; medians. `data` is not used.
 
-    The knowledge is ingested beforehand; `first_ask_s` is the very first answer, ingestion included.
+    The knowledge is ingested beforehand; `first_ask_s` is the very first answer, with ingestion.
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,9 @@ async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str
     figures = {name: statistics.median(taken) for name, taken in times.items()}
     figures["ask_ratio"] = figures["ask_s"] / figures["langgraph_import_s"]
     figures["first_ask_s"] = first
-    rows = [{"command": name, "min_s": min(taken), "max_s": max(taken)} for name, taken in times.items()]
+    rows = [
+        {"command": name, "min_s": min(taken), "max_s": max(taken)} for name, taken in times.items()
+    ]
     return report("startup", "sample help centre", figures, rows, time.perf_counter() - began)
 
 

@@ -97,7 +97,7 @@ class Chat:
                 fail(error.code, error.message, error.hint, as_json=self.as_json)
 
     def _take(self, line: str) -> None:
-        commands = {
+        commands: dict[str, Callable[[], None]] = {
             "/history": self._history,
             "/graph": self._graph,
             "/new": self._new,

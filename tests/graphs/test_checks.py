@@ -70,6 +70,7 @@ BROKEN = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Write a small assistant without a mistake."""
     (tmp_path / "assistant.yaml").write_text(GOOD)
     (tmp_path / "tools.py").write_text(TOOLS)
     (tmp_path / "knowledge").mkdir()
@@ -99,6 +100,15 @@ def test_a_mistake_in_tools_is_placed_there(folder: Path) -> None:
     (problem,) = [p for p in check_assistant(folder) if p.file == "tools.py"]
     assert problem.line == 3
     assert "no key" in problem.message
+
+
+def test_a_prompt_that_does_not_fit_is_told(folder: Path) -> None:
+    """A prompt of one's own without front matter is a problem of the prompts folder."""
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "respond.md").write_text("Be brief.")
+    (problem,) = check_assistant(folder)
+    assert problem.file == "prompts"
+    assert "respond.md" in problem.message
 
 
 def test_the_golden_set_is_read(folder: Path) -> None:

@@ -174,7 +174,7 @@ async def test_a_reply_that_answers_nothing_is_not_a_dead_end() -> None:
     """When no tool takes the reply, it is looked up as a question of its own."""
 
     class Unanswered(FakeToolbox):
-        async def choose(self, text: str, **given: object) -> Plan:  # type: ignore[override]
+        async def choose(self, text: str, **given: object) -> Plan:
             return Plan()
 
     box = Unanswered()
@@ -216,8 +216,10 @@ NODES = sorted(
     for name, node in build_conversation(fake_services()).nodes.items()
     if not node.is_error_handler
 )
-WAY_IN = {
-    "ask_clarification": {"intents": lambda: FakeIntents([replace(UNKNOWN, certainty="ambiguous")])},
+WAY_IN: dict[str, dict[str, Callable[[], object]]] = {
+    "ask_clarification": {
+        "intents": lambda: FakeIntents([replace(UNKNOWN, certainty="ambiguous")])
+    },
     "abstain": {"knowledge": lambda: FakeKnowledge(hits=())},
     "choose_tools": {"intents": lambda: FakeIntents([ACTION])},
     "call_tools": {"intents": lambda: FakeIntents([ACTION])},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypedDict
 from xml.etree import ElementTree as ET
 
@@ -21,15 +22,18 @@ class Words(TypedDict):
 
 
 def work(state: Words) -> Words:
+    """Do nothing."""
     return state
 
 
 def choose(state: Words) -> str:
+    """Always go on."""
     return "work"
 
 
 @pytest.fixture
 def compiled() -> Compiled:
+    """Compile a table with a branch, an end and a way to recovery."""
     table = StateGraph(Words)
     table.add_node("guard_input", work, destinations={"recover": "failed"})
     table.add_node("work", work, destinations={"recover": "failed"})
@@ -84,7 +88,7 @@ def test_layers_go_down_and_boxes_do_not_overlap() -> None:
     assert up == [("c", "b")]
     for layer in placed.layers:
         xs = sorted(placed.at[name][0] for name in layer)
-        assert all(right - left >= 70 - 1e-6 for left, right in zip(xs, xs[1:], strict=False))
+        assert all(right - left >= 70 - 1e-6 for left, right in pairwise(xs))
 
 
 def test_routes_join_their_ends() -> None:

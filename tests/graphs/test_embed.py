@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from fakes import ACTION, FakeIntents, FakeTelemetry, FakeToolbox, fake_services
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
@@ -16,7 +17,7 @@ from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context
 
 QUESTION = "How long can I take to return a lamp?"
-CONFIG = {"configurable": {"thread_id": "host-1"}}
+CONFIG: RunnableConfig = {"configurable": {"thread_id": "host-1"}}
 
 
 class HostState(TypedDict):
@@ -38,8 +39,8 @@ async def triage(state: HostState) -> dict[str, object]:
     return {"log": ["triaged"]}
 
 
-def host(services: Services) -> object:
-    desk = as_node(
+def host(services: Services) -> Any:
+    desk: Any = as_node(
         services,
         context=lambda state: Context(tenant="acme", user=str(state["customer"])),
         question=lambda state: str(state["ticket"]),
@@ -61,7 +62,7 @@ async def test_a_host_of_another_shape_gets_a_cited_answer() -> None:
     telemetry = FakeTelemetry()
     graph = host(fake_services(telemetry=telemetry))
     given = {"ticket": QUESTION, "customer": "alice", "log": []}
-    result = await graph.ainvoke(given, CONFIG, context=HostContext(region="south"))  # type: ignore[attr-defined]
+    result = await graph.ainvoke(given, CONFIG, context=HostContext(region="south"))
     assert result["log"] == [
         "triaged",
         "You can return an item within 30 days of delivery. [1]",
@@ -75,11 +76,11 @@ async def test_an_interrupt_crosses_the_border_and_is_resumed_by_the_host() -> N
     box = FakeToolbox(approval=True)
     graph = host(fake_services(intents=FakeIntents([ACTION]), toolbox=box))
     given = {"ticket": "send it back", "customer": "alice", "log": []}
-    stopped = await graph.ainvoke(given, CONFIG)  # type: ignore[attr-defined]
+    stopped = await graph.ainvoke(given, CONFIG)
     request = stopped["__interrupt__"][0].value
     assert request["question"] == "Note the return of LL-10001?"
     assert box.ran == []
-    result = await graph.ainvoke(Command(resume={"approved": True}), CONFIG)  # type: ignore[attr-defined]
+    result = await graph.ainvoke(Command(resume={"approved": True}), CONFIG)
     assert len(box.ran) == 1
     assert result["log"][-1] == "answered"
 
@@ -92,7 +93,7 @@ async def test_the_conversation_remembers_between_the_hosts_turns() -> None:
         seen.append(len(result["messages"]))  # type: ignore[index]
         return {"log": [answer]}
 
-    desk = as_node(fake_services(), question=lambda state: str(state["ticket"]), answer=count)
+    desk: Any = as_node(fake_services(), question=lambda state: str(state["ticket"]), answer=count)
     graph = (
         StateGraph(HostState)
         .add_node("desk", desk)
@@ -101,7 +102,7 @@ async def test_the_conversation_remembers_between_the_hosts_turns() -> None:
         .compile(checkpointer=InMemorySaver())
     )
     for _ in range(2):
-        await graph.ainvoke({"ticket": QUESTION, "customer": "", "log": []}, CONFIG)
+        await graph.ainvoke(HostState(ticket=QUESTION, customer="", log=[]), CONFIG)
     assert seen == [2, 4]
 
 

@@ -1,4 +1,4 @@
-"""The LangGraph server, started for real: threads, streams, interrupts, history, fork, MCP, RemoteGraph."""
+"""The LangGraph server, started for real: threads, streams, interrupts, fork, MCP, RemoteGraph."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start `langgraph dev` in a copy of the checkout's configuration, with no key and no egress."""
+    """Start `langgraph dev` on the checkout's configuration, with no key and no egress."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(ROOT / "langgraph.json", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -106,7 +106,7 @@ async def test_another_tenants_message_to_the_same_id_is_a_thread_of_its_own(
         rival = Context(tenant="rival")
         await talk.ask("Hello there friend", context=rival, thread="t")
         said = await talk.messages(context=rival, thread="t")
-    assert [message["content"] for message in said][0] == "Hello there friend"
+    assert said[0]["content"] == "Hello there friend"
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t", "x" * 300_000, "\ud800"])
@@ -142,7 +142,7 @@ async def test_steps_tell_what_each_node_changed(tmp_path: Path) -> None:
 
 
 async def test_a_fork_with_edited_state_takes_another_way(tmp_path: Path) -> None:
-    """Changing the retrieval confidence before the edge that reads it turns an answer to "I don't know"."""
+    """Lowering the retrieval confidence at its step turns the answer into an "I don't know"."""
     async with Opened(tmp_path) as talk:
         await talk.ask(QUESTION, context=ME, thread="t")
         steps = await talk.steps(context=ME, thread="t")
@@ -184,7 +184,7 @@ async def test_a_wrong_fork_says_what_is_wrong(
     async with Opened(tmp_path) as talk:
         await talk.ask(QUESTION, context=ME, thread="t")
         with pytest.raises(InputError, match=said):
-            await talk.fork(context=ME, thread="t", step=step, changes=changes)  # type: ignore[arg-type]
+            await talk.fork(context=ME, thread="t", step=step, changes=changes)
 
 
 async def test_a_deleted_thread_is_gone(tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ class Points:
         self.batches.append(len(texts))
         await asyncio.sleep(0)
         sums = [[float(text.count(letter)) for letter in "abcz"] for text in texts]
-        return (np.array(sums) / np.linalg.norm(sums, axis=1, keepdims=True)).tolist()
+        unit: list[list[float]] = (
+            np.array(sums) / np.linalg.norm(sums, axis=1, keepdims=True)
+        ).tolist()
+        return unit
 
 
 def declared(*, same_needs: bool = False) -> tuple[DeclaredIntent, ...]:

@@ -47,6 +47,7 @@ class Remembered:
     """
 
     def __init__(self, name: str, dimensions: int, *, remember: int = 256) -> None:
+        """Remember the vectors of the last `remember` texts."""
         self.name = name
         self.dimensions = dimensions
         self._remember = remember
@@ -89,7 +90,8 @@ class Remembered:
 class MiniLM(Remembered):
     """all-MiniLM-L6-v2, int8 ONNX: first vector in half a second, no download, no torch."""
 
-    def __init__(self, *, threads: int | None = None, batch: int = 32, tokens: int = 256) -> None:
+    def __init__(self, *, threads: int | None = None, batch: int = 8, tokens: int = 256) -> None:
+        """Load nothing yet; small batches keep the memory of long passages low."""
         super().__init__("all-MiniLM-L6-v2/int8-onnx", 384)
         self._threads = threads or min(4, os.cpu_count() or 1)
         self._batch = batch
@@ -111,6 +113,7 @@ class OnnxEncoder:
     def __init__(
         self, weights: Path, tokenizer: Path, *, threads: int, batch: int, tokens: int
     ) -> None:
+        """Load the weights and the tokenizer."""
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -152,6 +155,7 @@ class SentenceTransformerEmbedder(Remembered):
     """Any sentence-transformers model by name or folder; imports torch on the first text."""
 
     def __init__(self, name_or_path: str, *, dimensions: int = 384, batch: int = 32) -> None:
+        """Load nothing yet; `dimensions` is corrected when the model is loaded."""
         super().__init__(name_or_path, dimensions)
         self._batch = batch
 
@@ -173,6 +177,7 @@ class TorchEncoder:
     """A loaded sentence-transformers model."""
 
     def __init__(self, model: SentenceTransformer, *, batch: int) -> None:
+        """Take a loaded model."""
         self._model = model
         self._batch = batch
 

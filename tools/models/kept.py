@@ -1,4 +1,4 @@
-"""Vectors of an assistant's own wording, kept in its data folder so that a cold start embeds nothing.
+"""Vectors of an assistant's own wording, kept so that a cold start embeds nothing.
 
 Only texts that the assistant declares are kept: never what a user says.
 """
@@ -52,9 +52,7 @@ class KeptVectors:
             # Missing or damaged: it is only a shortcut and is made again.
             return {}
         found = dict(zip(keys.tolist(), vectors.tolist(), strict=False))
-        return {
-            text: found[key] for text in self._declared if (key := self._key(text)) in found
-        }
+        return {text: found[key] for text in self._declared if (key := self._key(text)) in found}
 
     def _write(self, kept: dict[str, list[float]]) -> None:
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")

@@ -15,10 +15,11 @@ def min_max(
 
     An id that one leg missed gets nothing from it. This is Weaviate's relative-score fusion.
     """
-    keyword, dense = _scaled(bm25), _scaled(cosine)
+    keyword: dict[Key, float] = _scaled(bm25)
+    dense: dict[Key, float] = _scaled(cosine)
     fused = {
         key: (1.0 - alpha) * keyword.get(key, 0.0) + alpha * dense.get(key, 0.0)
-        for key in (*keyword, *(key for key in dense if key not in keyword))
+        for key in {**keyword, **dense}
     }
     return ranked(fused)
 

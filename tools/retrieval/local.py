@@ -17,7 +17,7 @@ DEPTH = 100
 """Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
 
 
-FEEDBACK = 0.3
+FEEDBACK = 0.4
 FEEDBACK_FROM = 2
 """The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
 
@@ -26,6 +26,7 @@ class SqliteKnowledge:
     """The default `Knowledge`: exact vector search, fine to some hundred thousand passages."""
 
     def __init__(self, path: Path, embedder: Embedder, *, alpha: float = 0.5) -> None:
+        """Open nothing yet; `alpha` is the vectors' share of a score."""
         self._file = PassageFile(path, embedder=embedder)
         self._embedder = embedder
         self._alpha = alpha

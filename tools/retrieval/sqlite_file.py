@@ -66,6 +66,7 @@ class PassageFile:
     """One file, one connection, one call at a time; opened on first use."""
 
     def __init__(self, path: Path, *, embedder: Embedder, busy_s: float = 5.0) -> None:
+        """Open nothing yet; wait `busy_s` for other writers."""
         self.path = path
         self._embedder = embedder
         self._busy_s = busy_s

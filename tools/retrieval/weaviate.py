@@ -74,6 +74,7 @@ class WeaviateKnowledge:
         deadline_s: float = 2.0,
         breaker: Breaker | None = None,
     ) -> None:
+        """Connect to nothing yet; `alpha` is the vectors' share of a score."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SettingsError(f"not a Weaviate address: {url!r}", hint="http(s)://host:port")
@@ -423,7 +424,7 @@ class WeaviateKnowledge:
         if ledger.embedder != self._embedder.name:
             raise KnowledgeError(
                 f"the knowledge was embedded by {ledger.embedder!r}, not {self._embedder.name!r}",
-                hint=f"delete the collection {self._name!r} and ingest again, or set the embedder back",
+                hint=f"delete collection {self._name!r} and ingest again, or set the embedder back",
             )
 
 

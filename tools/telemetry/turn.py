@@ -1,4 +1,4 @@
-"""The record of one turn, and what watches over it: the facts that metrics, logs and alerts share."""
+"""The record of one turn, and what watches it: the facts that metrics, logs, alerts share."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ class Telemetry(Protocol):
         ...
 
     async def record(self, turn: TurnRecord) -> Sequence[Alert]:
-        """Update metrics, write the log line and the turn record, and return the alerts that fire."""
+        """Update metrics, write log line and turn record, and return the alerts that fire."""
         ...

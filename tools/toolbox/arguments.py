@@ -16,6 +16,8 @@ from pydantic import JsonValue
 from antiphon.tools.toolbox.dates import find_date
 from antiphon.tools.toolbox.schema import Argument, spoken
 
+_INFLECTED = 4
+"""Letters from which a word is taken to have inflections."""
 _NUMBERS = (
     *("one", "two", "three", "four", "five", "six"),
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -167,10 +169,10 @@ def _choices(argument: Argument, message: _Message) -> list[JsonValue]:
 
 def _stemmed(word: str) -> str:
     """Return a pattern for a word and its plain inflections: refund, refunds, refunded."""
-    if len(word) < 4 or not word.isalpha():
+    if len(word) < _INFLECTED or not word.isalpha():
         return re.escape(word)
     stem = re.sub(r"(?:ies|y|es|s|ed|ing|e)$", "", word)
-    if len(stem) < 3:
+    if len(stem) < _INFLECTED - 1:
         return re.escape(word) + "s?"
     # The last letter may be doubled, as in wrapped and cancelled.
     return rf"{stem}(?:ies|y|es|s|e|{stem[-1]}?(?:ed|ing))?"
@@ -223,7 +225,9 @@ def _nearby(argument: Argument, text: str, match: re.Match[str]) -> bool:
     around = text[: match.start()].split()[-2:] + text[match.end() :].split()[:2]
     said = " ".join(around)
     hints = {
-        word for word in f"{argument.words} {spoken(argument.description)}".split() if len(word) > 3
+        word
+        for word in f"{argument.words} {spoken(argument.description)}".split()
+        if len(word) >= _INFLECTED
     }
     return any(re.search(rf"(?<!\w){_stemmed(hint)}(?!\w)", said, re.IGNORECASE) for hint in hints)
 

@@ -25,7 +25,7 @@ class ToolSpec:
     confirm: str = ""
     """Sentence shown to the approver; `{argument}` places are filled in."""
     reply: str = ""
-    """How to say a success without a language model; `{field}` places are filled from the result."""
+    """How to say a success without a model; `{field}` places are filled from the result."""
     ask: dict[str, str] = field(default_factory=dict)
     """The question to put for a missing argument, by argument name."""
     examples: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class ToolResult:
     name: str
     ok: bool
     content: str
-    """The tool's result as JSON or text; on failure a sentence that is safe to show. Untrusted data."""
+    """The result as JSON or text; on failure a sentence that is safe to show. Untrusted."""
     said: str = ""
     """The result put into words by the tool's `reply` template, if it has one."""
     error: str = ""
@@ -111,9 +111,9 @@ class Toolbox(Protocol):
         ...
 
     def validate(self, name: str, arguments: dict[str, JsonValue], *, turn: str) -> Plan:
-        """Check a call a model asked for: a plan with the call, the missing argument, or why not."""
+        """Check a call a model asked for: the call, the missing argument, or why not."""
         ...
 
     async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
-        """Run a validated call under breaker and deadline; never raises for a tool's own failure."""
+        """Run a validated call under breaker and deadline; a tool's own failure is data."""
         ...

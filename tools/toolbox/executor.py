@@ -41,7 +41,7 @@ _REMEMBERED = 1000
 class AssistantToolbox:
     """The tools that one assistant declares."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         specs: Sequence[ToolSpec],
         *,

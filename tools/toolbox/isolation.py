@@ -16,7 +16,7 @@ from langchain_core.tools import BaseTool, StructuredTool, Tool
 from pydantic import JsonValue
 
 
-class Crowded(Exception):  # noqa: N818 - says what is so, as the rest of the error tree does
+class Crowded(Exception):
     """As many calls as are allowed are still running, hung ones included."""
 
 

@@ -17,11 +17,7 @@ class Likeness:
     """Compares messages with tools; the tools are embedded once, at the first question."""
 
     def __init__(self, specs: Sequence[ToolSpec], embedder: Embedder) -> None:
-        entries = [
-            (spec.name, text)
-            for spec in specs
-            for text in described(spec)
-        ]
+        entries = [(spec.name, text) for spec in specs for text in described(spec)]
         self._names = [name for name, _ in entries]
         self._texts = [text for _, text in entries]
         self._embedder = embedder

@@ -174,7 +174,7 @@ def _check_json(
     form: dict[str, Any], known: Mapping[str, Argument], given: dict[str, JsonValue]
 ) -> Check:
     # Imported here: only tools of other servers need it.
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
     coerced = {name: _coerced(known[name], value) for name, value in given.items()}
     schema = {**form, "required": [name for name in form.get("required", ()) if name in coerced]}

@@ -95,6 +95,8 @@ Lines = Callable[..., Talks]
 
 @pytest.fixture
 def say() -> Lines:
+    """Type lines into a chat that answers with the given turns."""
+
     def run(*lines: str, turns: tuple[Turn, ...] = (), as_json: bool = False) -> Talks:
         waiting: Iterator[str] = iter(lines)
 

@@ -143,7 +143,7 @@ def test_serve_names_a_port_in_use() -> None:
 
 def test_doctor_names_every_setting_and_no_secret(tmp_path: Path) -> None:
     """Each setting is listed with its variable; secrets only as set or not set."""
-    settings = Settings(data_dir=tmp_path, model_key="sk-very-secret")  # type: ignore[arg-type]
+    settings = Settings(data_dir=tmp_path, model_key="sk-very-secret")
     rows = {row["name"]: row for row in doctor._settings(settings)}
     assert {f"ANTIPHON_{name.upper()}" for name in Settings.model_fields} == set(rows)
     assert rows["ANTIPHON_MODEL_KEY"]["value"] == "set"

@@ -13,6 +13,7 @@ from antiphon.tools.errors import KnowledgeCorrupt, MessageError, UnknownThread
 
 
 def program(raised: BaseException) -> typer.Typer:
+    """Return a program whose only command raises."""
     made = typer.Typer(pretty_exceptions_enable=False)
 
     @made.command()
@@ -40,8 +41,10 @@ class Bytes(io.BytesIO):
         (
             ZeroDivisionError("by zero"),
             1,
-            "error: internal error: ZeroDivisionError: by zero\n"
-            "hint: ANTIPHON_LOG_LEVEL=debug shows the traceback.\n",
+            (
+                "error: internal error: ZeroDivisionError: by zero\n"
+                "hint: ANTIPHON_LOG_LEVEL=debug shows the traceback.\n"
+            ),
         ),
     ],
     ids=["input", "thread", "knowledge", "interrupted", "internal"],

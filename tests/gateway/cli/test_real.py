@@ -16,6 +16,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command with --json and read what it printed."""
     monkeypatch.setenv("ANTIPHON_DATA_DIR", str(tmp_path / "data"))
 
     def run(*arguments: str, code: int = 0) -> Any:

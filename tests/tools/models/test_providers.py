@@ -22,7 +22,7 @@ from antiphon.tools.errors import (
 from antiphon.tools.models.providers import connect, vendor_errors
 
 
-class Failure(Exception):  # noqa: N818 - shaped like a provider's
+class Failure(Exception):
     def __init__(self, status: int) -> None:
         super().__init__("the user said: my card is 4111")
         self.status_code = status

@@ -288,7 +288,7 @@ async def test_a_selection_made_before_the_breaker_opened_does_not_call() -> Non
 async def test_a_refused_request_does_not_open_the_breaker() -> None:
     """One caller's bad requests must not take the model from everybody."""
 
-    class Refused(Exception):  # noqa: N818 - shaped like a provider's
+    class Refused(Exception):
         status_code = 400
 
     bench = Bench((GOOD, FAIR), good=[*[Refused()] * 6, "well"], fair=["spare"] * 6)

@@ -14,7 +14,11 @@ from antiphon.tools.retrieval.analysis import MAX_QUERY_TERMS, query_terms, term
     [
         ("What is your return policy?", "en", ["return", "polici"]),
         ("The customer's parcels aren't RETURNED", "en", ["custom", "parcel", "return"]),
-        ("e-mail order AB-10483, 4.90 EUR", "en-GB", ["e", "mail", "order", "ab", "10483", "4", "90", "eur"]),
+        (
+            "e-mail order AB-10483, 4.90 EUR",
+            "en-GB",
+            ["e", "mail", "order", "ab", "10483", "4", "90", "eur"],
+        ),
         ("snake_case naïve Straße", "en", ["snake", "case", "naiv", "strass"]),
         ("¿Cuánto cuestan los envíos?", "es", ["cuant", "cuest", "envi"]),
         ("Wie lange dauert die Rückgabe?", "de", ["lang", "dauert", "ruckgab"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -42,7 +42,7 @@ class Counting:
         self.dimensions = inner.dimensions
         self.calls: list[int] = []
 
-    async def embed(self, texts: list[str]) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Embed and note how many."""
         self.calls.append(len(texts))
         return await self.inner.embed(texts)

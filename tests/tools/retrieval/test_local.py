@@ -39,11 +39,10 @@ class Hashing:
     def one(self, text: str) -> list[float]:
         """Return a unit vector."""
         seeds = [blake2b(w.encode(), digest_size=4).digest() for w in text.lower().split()]
-        total = sum(
-            np.random.default_rng(int.from_bytes(seed)).standard_normal(32) for seed in seeds
+        total = np.sum(
+            [np.random.default_rng(int.from_bytes(s)).standard_normal(32) for s in seeds], axis=0
         )
-        vector: list[float] = (total / np.linalg.norm(total)).tolist()
-        return vector
+        return [float(x) for x in total / np.linalg.norm(total)]
 
 
 def page(source: str, text: str) -> Passage:
@@ -151,7 +150,7 @@ async def test_another_process_writes(knowledge: SqliteKnowledge, path: Path) ->
     await other.upsert("c", [page("c", "curtains are made to measure")], tenant="t")
     await other.close()
     hits = await knowledge.search("curtains", tenant="t")
-    assert [hit.passage.source for hit in hits][0] == "c"
+    assert hits[0].passage.source == "c"
     assert len(hits) == 3
 
 

@@ -1,0 +1,140 @@
+"""Who is calling: an API key names the tenant and perhaps the user; nothing else in a request can.
+
+The same keys guard both doors: the gateway asks `Keys`, the LangGraph server loads `auth`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from langgraph_sdk import Auth
+from starlette.requests import Request
+
+from antiphon.graphs.settings import Settings, read_settings
+from antiphon.tools.errors import SettingsError
+
+_NAME = re.compile(r"[\w.@:-]{1,128}")
+_FORM = "Write key=tenant or key=tenant/user, separated by commas."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A verified caller."""
+
+    tenant: str
+    user: str = ""
+    """Empty: the key is the tenant's own and names no person."""
+
+
+ANYONE = Principal(tenant="default")
+"""The caller where no key is configured."""
+
+
+class Keys:
+    """API keys, held as hashes, and whom each of them names."""
+
+    def __init__(self, principals: Mapping[str, Principal]) -> None:
+        """Take each key with its principal; with none, everyone is let in as `ANYONE`."""
+        self._principals = {_digest(key): named for key, named in principals.items()}
+
+    def __bool__(self) -> bool:
+        """Whether a key is asked for at all."""
+        return bool(self._principals)
+
+    def identify(self, headers: Mapping[str, str]) -> Principal | None:
+        """Return whom the request's key names; None when it has no valid one."""
+        if not self:
+            return ANYONE
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        # Looked up by hash, so that how long it takes tells nothing about the key.
+        return self._principals.get(_digest(key))
+
+
+def keys_of(settings: Settings) -> Keys:
+    """Read ANTIPHON_API_KEYS. Raises SettingsError, which never repeats a key."""
+    principals: dict[str, Principal] = {}
+    entries = settings.api_keys.get_secret_value().split(",")
+    for place, entry in enumerate((part.strip() for part in entries), start=1):
+        if not entry:
+            continue
+        # A key may itself hold "=": base64 pads with it.
+        key, _, owner = entry.rpartition("=")
+        tenant, slash, user = owner.partition("/")
+        if not key or not _NAME.fullmatch(tenant) or (slash and not _NAME.fullmatch(user)):
+            raise SettingsError(f"ANTIPHON_API_KEYS: entry {place} cannot be read", hint=_FORM)
+        if key in principals:
+            raise SettingsError(
+                f"ANTIPHON_API_KEYS: entry {place} repeats an earlier key",
+                hint="Give each tenant and user a key of its own.",
+            )
+        principals[key] = Principal(tenant=tenant, user=user)
+    return Keys(principals)
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+auth = Auth()
+"""What the LangGraph server loads (langgraph.json): the same keys, and each caller's own threads."""
+
+
+@auth.authenticate
+async def authenticate(request: Request) -> Auth.types.MinimalUserDict:
+    """Name the caller; without configured keys only this machine is served."""
+    keys = _server_keys()
+    if not keys:
+        if request.client is not None and not _local(request.client.host):
+            raise Auth.exceptions.HTTPException(
+                status_code=401, detail="set ANTIPHON_API_KEYS to serve other machines"
+            )
+        # No tenant here: the run's context chooses it, as on the command line.
+        return {"identity": "anyone"}
+    principal = keys.identify(request.headers)
+    if principal is None:
+        raise Auth.exceptions.HTTPException(status_code=401, detail="a valid API key is needed")
+    named: dict[str, str] = {"tenant": principal.tenant, "user": principal.user}
+    return {"identity": f"{principal.tenant}/{principal.user}", **named}  # type: ignore[typeddict-item]
+
+
+@auth.on
+async def refuse(ctx: Auth.types.AuthContext, value: dict[str, Any]) -> bool:
+    """Refuse what no rule below allows; without keys everything is allowed."""
+    return not _server_keys()
+
+
+@auth.on.assistants(actions=["read", "search"])
+async def see_assistants(ctx: Auth.types.AuthContext, value: object) -> bool:
+    """Show the assistants to everyone: they are the deployment's, not a tenant's."""
+    return True
+
+
+@auth.on.threads
+async def own_threads(
+    ctx: Auth.types.AuthContext, value: dict[str, Any]
+) -> Auth.types.FilterType | None:
+    """Mark each thread and run with its caller, and show nobody else's."""
+    if not _server_keys():
+        return None
+    owner = {"owner": ctx.user.identity}
+    value["metadata"] = {**(value.get("metadata") or {}), **owner}
+    return owner
+
+
+@cache
+def _server_keys() -> Keys:
+    return keys_of(read_settings())
+
+
+def _local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

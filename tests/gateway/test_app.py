@@ -1,0 +1,465 @@
+"""The gateway over HTTP: threads, streams, approvals, keys, bad bodies, operations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fakes import ACTION, FakeIntents, FakeKnowledge, FakeRail, FakeToolbox, fake_services
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from antiphon.gateway.app import create_app
+from antiphon.graphs.assembly import Runtime, build_responder, compile_conversation
+from antiphon.graphs.persistence import open_persistence
+from antiphon.graphs.services import Services
+from antiphon.graphs.settings import Settings
+from antiphon.graphs.threads import Conversations
+from antiphon.tools.errors import KnowledgeUnavailable
+from antiphon.tools.guards import Subject, Verdict
+from antiphon.tools.retrieval import Inventory
+
+QUESTION = "How long can I take to return a lamp?"
+KEYS = "k-alice=acme/alice,k-bob=acme/bob,k-rival=rival"
+RUN = "/v1/threads/t/runs/wait"
+STREAM = "/v1/threads/t/runs/stream"
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, services: Services | None = None, *, keys: str = ""
+) -> AsyncIterator[Starlette]:
+    """The app over a real SQLite checkpointer and services that are fakes."""
+    settings = Settings(data_dir=folder, api_keys=keys)  # type: ignore[arg-type]
+    used = services or fake_services()
+    async with AsyncExitStack() as stack:
+        persistence = await stack.enter_async_context(open_persistence(settings, folder))
+        graph = compile_conversation(used, persistence.saver, persistence.store)
+        runtime = Runtime(
+            settings=settings,
+            services=used,
+            conversations=Conversations(graph),
+            folder=folder,
+            responder=build_responder(settings, used, folder),
+        )
+        app = create_app(settings, runtime=runtime)
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        yield app
+
+
+@asynccontextmanager
+async def client(
+    folder: Path, services: Services | None = None, *, keys: str = "", key: str = ""
+) -> AsyncIterator[httpx.AsyncClient]:
+    async with served(folder, services, keys=keys) as app, calling(app, key) as http:
+        yield http
+
+
+def calling(app: Starlette, key: str = "") -> httpx.AsyncClient:
+    """Return a client of the app; errors come as responses, as over a socket."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
+        base_url="http://gateway",
+        headers={"x-api-key": key} if key else {},
+    )
+
+
+def events(body: str) -> list[tuple[str, dict[str, object]]]:
+    """Parse server-sent events."""
+    parsed = []
+    for block in body.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+        if lines:
+            parsed.append((lines["event"], json.loads(lines["data"])))
+    return parsed
+
+
+async def test_a_message_is_run_and_the_thread_goes_on(tmp_path: Path) -> None:
+    """A thread is named, run twice, read, listed, stepped and deleted."""
+    async with client(tmp_path) as http:
+        made = await http.post("/v1/threads")
+        assert made.status_code == 201
+        thread = f"/v1/threads/{made.json()['thread_id']}"
+        turn = (await http.post(f"{thread}/runs/wait", json={"message": QUESTION})).json()
+        assert turn["outcome"] == "answered"
+        assert "30 days" in turn["answer"]
+        assert turn["thread_id"] == made.json()["thread_id"]
+        await http.post(f"{thread}/runs/wait", json={"message": "And a rug?"})
+        state = (await http.get(f"{thread}/state")).json()
+        assert [said["role"] for said in state["messages"]] == ["user", "assistant"] * 2
+        steps = (await http.get(f"{thread}/history")).json()["steps"]
+        assert {"guard_input", "respond", "account"} <= {step["node"] for step in steps}
+        listed = (await http.get("/v1/threads")).json()
+        assert listed == {"threads": [made.json()["thread_id"]]}
+        assert (await http.delete(thread)).status_code == 204
+        assert (await http.get(f"{thread}/state")).status_code == 404
+        assert (await http.get("/v1/threads")).json() == {"threads": []}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": QUESTION},
+        {"input": {"messages": [{"role": "user", "content": QUESTION}]}},
+        {
+            "input": {
+                "messages": [{"role": "human", "content": [{"type": "text", "text": QUESTION}]}]
+            }
+        },
+        {"message": QUESTION, "context": {"locale": "de", "max_cost_usd": 0.5}, "extra": 1},
+    ],
+    ids=["message", "messages", "parts", "knobs"],
+)
+async def test_a_message_has_several_spellings(tmp_path: Path, body: dict[str, object]) -> None:
+    """Ours, LangGraph's, and content in parts all say the same."""
+    async with client(tmp_path) as http:
+        turn = (await http.post(RUN, json=body)).json()
+    assert turn["outcome"] == "answered"
+
+
+async def test_a_stream_tells_nodes_then_the_answer_then_the_turn(tmp_path: Path) -> None:
+    """Events come as node*, answer*, turn; the pieces of the answer make the whole."""
+    async with client(tmp_path) as http:
+        reply = await http.post(STREAM, json={"message": QUESTION})
+        whole = (await http.get("/v1/threads/t/state")).json()
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    told = events(reply.text)
+    kinds = [kind for kind, _ in told]
+    nodes, answers = kinds.count("node"), kinds.count("answer")
+    assert kinds == ["node"] * nodes + ["answer"] * answers + ["turn"]
+    assert answers > 1
+    assert [data["node"] for kind, data in told if kind == "node"] == whole["path"]
+    assert "".join(str(data["text"]) for kind, data in told if kind == "answer") == whole["answer"]
+    assert told[-1][1]["answer"] == whole["answer"]
+
+
+async def test_a_fault_while_streaming_becomes_an_error_event(tmp_path: Path) -> None:
+    """The status line is sent before the run starts, so the stream itself says what failed."""
+    async with client(tmp_path) as http:
+        reply = await http.post(STREAM, json={"command": {"resume": True}})
+    assert [kind for kind, _ in events(reply.text)] == ["error"]
+    assert events(reply.text)[0][1]["code"] == "unknown_thread"
+
+
+@pytest.mark.parametrize("resume", [{"approved": True}, True], ids=["object", "bool"])
+async def test_an_approval_is_shown_and_resumed(tmp_path: Path, resume: object) -> None:
+    """A call that needs a yes waits, runs once when approved, and cannot be approved again."""
+    box = FakeToolbox(approval=True)
+    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
+    async with client(tmp_path, services) as http:
+        waiting = (await http.post(RUN, json={"message": "send back LL-10001"})).json()
+        assert waiting["outcome"] == "awaiting_approval"
+        assert waiting["interrupt"]["tool"] == "note_return"
+        assert box.ran == []
+        done = (await http.post(RUN, json={"command": {"resume": resume}})).json()
+        assert done["outcome"] == "answered"
+        assert len(box.ran) == 1
+        again = await http.post(RUN, json={"command": {"resume": resume}})
+    assert again.status_code == 400
+    assert "nothing waits" in again.json()["error"]["message"]
+    assert len(box.ran) == 1
+
+
+async def test_a_refusal_runs_nothing(tmp_path: Path) -> None:
+    """Approved: false ends the turn without the call."""
+    box = FakeToolbox(approval=True)
+    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
+    async with client(tmp_path, services) as http:
+        await http.post(RUN, json={"message": "send back LL-10001"})
+        body = {"command": {"resume": {"approved": False, "reason": "changed my mind"}}}
+        done = await http.post(STREAM, json=body)
+    assert events(done.text)[-1][0] == "turn"
+    assert box.ran == []
+
+
+async def test_without_a_valid_key_nothing_is_reached(tmp_path: Path) -> None:
+    """Once keys are configured every route but the operational ones needs one."""
+    async with client(tmp_path, keys=KEYS, key="wrong") as http:
+        for method, path in (
+            ("POST", RUN), ("POST", STREAM), ("GET", "/v1/threads"), ("DELETE", "/v1/threads/t"),
+            ("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/threads/t/state"),
+        ):  # fmt: skip
+            reply = await http.request(method, path)
+            assert reply.status_code == 401, path
+            assert reply.json()["error"]["code"] == "unauthorised"
+            assert reply.headers["www-authenticate"] == "Bearer"
+        assert (await http.get("/health")).status_code == 200
+
+
+async def test_who_someone_is_comes_from_the_key_only(tmp_path: Path) -> None:
+    """A body or header that names another tenant or user changes nothing."""
+    async with served(tmp_path, keys=KEYS) as app:
+        async with calling(app, "k-alice") as alice:
+            body = {"message": QUESTION, "context": {"tenant": "rival", "user": "bob"},
+                    "tenant": "rival", "user": "bob"}  # fmt: skip
+            posing = {"x-tenant": "rival", "x-user": "bob"}
+            assert (await alice.post(RUN, json=body, headers=posing)).status_code == 200
+            assert (await alice.get("/v1/threads")).json() == {"threads": ["t"]}
+        for key in ("k-rival", "k-bob"):
+            async with calling(app, key) as other:
+                assert (await other.get("/v1/threads")).json() == {"threads": []}
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [("k-rival", 404, "unknown_thread"), ("k-bob", 403, "forbidden")],
+    ids=["another tenant", "another user"],
+)
+async def test_a_thread_is_its_owners_only(
+    tmp_path: Path, key: str, status: int, code: str
+) -> None:
+    """Nobody else reads, steps, resumes or deletes it."""
+    async with served(tmp_path, keys=KEYS) as app:
+        async with calling(app, "k-alice") as alice:
+            await alice.post(RUN, json={"message": QUESTION})
+        async with calling(app, key) as other:
+            for reply in (
+                await other.get("/v1/threads/t/state"),
+                await other.get("/v1/threads/t/history"),
+                await other.post(RUN, json={"command": {"resume": True}}),
+                await other.delete("/v1/threads/t"),
+            ):
+                assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+
+
+BAD = [
+    (b"", 400, "neither message"),
+    (b"{", 400, "not JSON"),
+    (b'{"message": "\xff\xfe"}', 400, "UTF-8"),
+    (b'{"message": "' + b"x" * 2_000_000 + b'"}', 413, "larger than"),
+    (b'{"message": "' + b"x" * 300_000 + b'"}', 400, "at most"),
+    (b"[]", 400, "wrong shape"),
+    (b"null", 400, "wrong shape"),
+    (b'{"message": 7}', 400, "message"),
+    (b'{"message": ""}', 400, "empty"),
+    (b'{"message": " \\n "}', 400, "empty"),
+    (b'{"message": "\\ud800"}', 400, ""),
+    (b'{"message": "hi", "context": {"max_cost_usd": -1}}', 400, "max_cost_usd"),
+    (b'{"message": "hi", "context": {"max_cost_usd": NaN}}', 400, "max_cost_usd"),
+    (b'{"message": "hi", "x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", 400, "not JSON"),
+    (b'{"message": "hi", "x": ' + b"9" * 10_000 + b"}", 400, "not JSON"),
+    (b'{"input": {"messages": []}}', 400, "input.messages"),
+    (b'{"input": {"messages": [{"role": "wizard", "content": "x"}]}}', 400, "role"),
+    (b'{"command": {"resume": {"approved": "perhaps"}}}', 400, "approved"),
+    (b'{"command": {"resume": true}}', 404, "no thread"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "said"), BAD, ids=[str(at) for at in range(len(BAD))])
+async def test_a_bad_body_gets_a_clear_error(
+    tmp_path: Path, body: bytes, status: int, said: str
+) -> None:
+    """Whatever is wrong, the answer is one JSON error, and no thread is made."""
+    async with client(tmp_path) as http:
+        reply = await http.post(RUN, content=body)
+        assert (await http.get("/v1/threads")).json() == {"threads": []}
+    assert reply.status_code == status
+    error = reply.json()["error"]
+    assert set(error) == {"code", "message", "hint"}
+    assert said in error["message"]
+    assert "Traceback" not in reply.text
+    assert len(reply.text) < 1000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/threads/none/state", 404),
+        ("GET", "/v1/threads/none/history", 404),
+        ("DELETE", "/v1/threads/none", 404),
+        ("GET", "/nothing/here", 404),
+        ("PUT", RUN, 405),
+        ("GET", "/v1/threads/a%20b/state", 400),
+        ("GET", f"/v1/threads/{'x' * 200}/state", 400),
+    ],
+)
+async def test_what_is_not_there_is_said_in_json(
+    tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    """Unknown threads, unknown routes, wrong methods and impossible ids."""
+    async with client(tmp_path) as http:
+        reply = await http.request(method, path)
+    assert reply.status_code == status
+    assert set(reply.json()["error"]) == {"code", "message", "hint"}
+
+
+async def test_an_unforeseen_fault_shows_no_internals(tmp_path: Path) -> None:
+    """A bug gives 500 in the same form, without what the exception said."""
+
+    class Broken(Conversations):
+        async def threads(self, *, context: object) -> list[str]:
+            raise RuntimeError("the password is hunter2")
+
+    async with served(tmp_path) as app, calling(app) as http:
+        app.state.runtime.conversations.__class__ = Broken
+        reply = await http.get("/v1/threads")
+    assert reply.status_code == 500
+    assert reply.json()["error"]["code"] == "internal"
+    assert "hunter2" not in reply.text
+
+
+class Down(FakeKnowledge):
+    async def inventory(self, *, tenant: str) -> Inventory:
+        raise KnowledgeUnavailable("no answer from the knowledge server")
+
+
+async def test_readiness_names_what_is_down(tmp_path: Path) -> None:
+    """/health tells of the process, /ready of what it needs."""
+    async with client(tmp_path) as http:
+        reply = await http.get("/ready")
+        assert (reply.status_code, reply.json()["ready"]) == (200, True)
+    async with client(tmp_path, fake_services(knowledge=Down())) as http:
+        reply = await http.get("/ready")
+        assert (await http.get("/health")).json() == {"status": "ok"}
+    assert reply.status_code == 503
+    assert reply.json() == {"ready": False, "threads": "ok", "knowledge": "knowledge_unavailable"}
+
+
+async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:
+    """A scrape finds our figures, and no tenant among the labels."""
+    async with client(tmp_path, keys=KEYS) as http:
+        reply = await http.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    assert "antiphon_turns_total" in reply.text
+    assert "acme" not in reply.text
+
+
+class Waits(FakeRail):
+    """A rail that never finishes and notes that it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = asyncio.Event()
+        self.stopped = asyncio.Event()
+
+    async def judge(self, text: str, subject: Subject) -> Verdict:
+        self.started.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.stopped.set()
+            raise
+        raise AssertionError("nobody stopped the rail")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (STREAM, {"message": QUESTION}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}],
+                                  "stream": True}),
+    ],
+    ids=["runs/stream", "chat/completions"],
+)  # fmt: skip
+async def test_a_client_that_goes_away_stops_the_run(
+    tmp_path: Path, path: str, body: dict[str, object]
+) -> None:
+    """A closed connection cancels what runs for it at once."""
+    rail = Waits()
+    services = fake_services(output_rail=rail)
+    asked = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+
+    async def receive() -> Message:
+        for message in asked:
+            return message
+        await rail.started.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        return None
+
+    async with served(tmp_path, services) as app:
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+            "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "root_path": "", "headers": [], "client": ("127.0.0.1", 1), "server": ("gateway", 80),
+        }  # fmt: skip
+        await asyncio.wait_for(app(scope, receive, send), timeout=1.5)
+        await asyncio.wait_for(rail.stopped.wait(), timeout=1)
+
+
+# --- the real process ---------------------------------------------------------------------------
+
+
+@contextmanager
+def process(folder: Path, **settings: str) -> Iterator[str]:
+    """Run `antiphon serve` on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    env = {**os.environ, "ANTIPHON_DATA_DIR": str(folder / "data"), **settings}
+    log = folder / "serve.log"
+    with log.open("a") as out:
+        running = subprocess.Popen(
+            [Path(sys.executable).parent / "antiphon", "serve", "--port", str(port)],
+            env=env, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _until(lambda: httpx.get(f"{url}/ready", timeout=5).status_code == 200, running, log)
+        yield url
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.wait(20)
+
+
+def _until(ready: Callable[[], bool], running: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        if running.poll() is not None:
+            break
+        try:
+            if ready():
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    pytest.fail(f"antiphon serve did not start:\n{log.read_text()[-4000:]}")
+
+
+@pytest.mark.server
+@pytest.mark.skipif(
+    not os.environ.get("ANTIPHON_TEST_SERVERS"),
+    reason="set ANTIPHON_TEST_SERVERS=1 to start `antiphon serve`",
+)
+def test_the_served_sample_answers_streams_and_remembers(tmp_path: Path) -> None:
+    """A real process on a real port: whole, streamed, after a restart, and by OpenAI's client."""
+    import openai
+
+    question = "How long do I have to return an order?"
+    with process(tmp_path) as url, httpx.Client(base_url=url, timeout=120) as http:
+        turn = http.post(RUN, json={"message": question}).json()
+        assert turn["outcome"] == "answered"
+        assert "30 days" in turn["answer"]
+        assert turn["citations"]
+        told = events(http.post(STREAM, json={"message": "Do you ship to Norway?"}).text)
+        assert told[-1][0] == "turn"
+        assert http.post(RUN, content=b"\xff").status_code == 400
+    with process(tmp_path) as url:
+        state = httpx.get(f"{url}/v1/threads/t/state", timeout=60).json()
+        assert [said["role"] for said in state["messages"]] == ["user", "assistant"] * 2
+        httpx.post(url + RUN, json={"message": question}, timeout=120).raise_for_status()
+        state = httpx.get(f"{url}/v1/threads/t/state", timeout=60).json()
+        assert len(state["messages"]) == 6
+        assert "antiphon_turns_total" in httpx.get(f"{url}/metrics", timeout=60).text
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as api:
+            assert [model.id for model in api.models.list()] == ["antiphon"]
+            said = [{"role": "user", "content": question}]
+            whole = api.chat.completions.create(model="antiphon", messages=said)  # type: ignore[call-overload]
+            assert "30 days" in whole.choices[0].message.content
+            parts = api.chat.completions.create(  # type: ignore[call-overload]
+                model="antiphon", messages=said, stream=True
+            )
+            text = "".join(part.choices[0].delta.content or "" for part in parts)
+            assert "30 days" in text
+    log = (tmp_path / "serve.log").read_text()
+    assert "Traceback" not in log

@@ -1,0 +1,74 @@
+"""API keys: what they name, how they are sent, and what a wrong setting says."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon.gateway.auth import ANYONE, Keys, Principal, keys_of
+from antiphon.graphs.settings import Settings
+from antiphon.tools.errors import SettingsError
+
+ACME = Principal(tenant="acme", user="alice")
+KEYS = Keys({"k-acme": ACME, "padded==": Principal(tenant="rival")})
+
+
+def read(text: str) -> Keys:
+    return keys_of(Settings(api_keys=text))  # type: ignore[arg-type]
+
+
+def test_without_keys_everyone_is_the_default_tenant() -> None:
+    """Nothing configured: no key is asked for, and a key that is sent changes nothing."""
+    keys = read("")
+    assert not keys
+    assert keys.identify({"x-api-key": "whatever"}) == ANYONE == Principal(tenant="default")
+
+
+@pytest.mark.parametrize(
+    ("headers", "who"),
+    [
+        ({"authorization": "Bearer k-acme"}, ACME),
+        ({"authorization": "bearer  k-acme "}, ACME),
+        ({"x-api-key": "k-acme"}, ACME),
+        ({"authorization": "Basic eHg=", "x-api-key": "k-acme"}, ACME),
+        ({}, None),
+        ({"authorization": "k-acme"}, None),
+        ({"authorization": "Bearer "}, None),
+        ({"x-api-key": ""}, None),
+        ({"x-api-key": "K-ACME"}, None),
+        ({"x-api-key": "k-acm\xe9"}, None),
+        ({"authorization": "Bearer wrong", "x-api-key": "k-acme"}, None),
+    ],
+)
+def test_a_key_is_read_from_either_header(headers: dict[str, str], who: Principal | None) -> None:
+    """A bearer token or x-api-key; a bearer token that is wrong is not made good by the other."""
+    assert KEYS.identify(headers) == who
+
+
+def test_keys_are_read_from_the_setting() -> None:
+    """Tenant alone or tenant/user, with room for spaces and for "=" within a key."""
+    keys = read(" a=acme/alice , padded== =rival,b64===acme, ")
+    assert keys.identify({"x-api-key": "a"}) == ACME
+    assert keys.identify({"x-api-key": "b64=="}) == Principal(tenant="acme")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["justakey", "=acme", "secret=", "secret=a/", "secret=a b", "secret=a/b/c"],
+)
+def test_an_unreadable_key_is_refused_without_being_repeated(text: str) -> None:
+    """The message names the variable and the place, never the key."""
+    with pytest.raises(SettingsError, match="ANTIPHON_API_KEYS: entry 2") as error:
+        read(f"good=acme,{text}")
+    assert "secret" not in str(error.value)
+    assert "justakey" not in str(error.value)
+
+
+def test_one_key_cannot_name_two_callers() -> None:
+    """A repeated key would let the order of a list decide who someone is."""
+    with pytest.raises(SettingsError, match="entry 2 repeats"):
+        read("k=acme,k=rival")
+
+
+def test_a_key_is_not_kept_in_the_clear() -> None:
+    """A dump of the object shows hashes only."""
+    assert "k-acme" not in repr(vars(KEYS))
