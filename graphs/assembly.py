@@ -15,7 +15,7 @@ from pathlib import Path
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
-from antiphon.graphs.assistant import Assistant, GuardForm, ToolForm, load_assistant
+from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
 from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.incident import Responder, build_incident
@@ -35,7 +35,7 @@ from antiphon.tools.models.catalog import KNOWN
 from antiphon.tools.models.embeddings import make_embedder
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.models.kept import KeptVectors
-from antiphon.tools.models.providers import connect
+from antiphon.tools.models.providers import check_name, connect
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.models.scoring import Weights
 from antiphon.tools.privacy import PatternDetector
@@ -192,7 +192,10 @@ def build_responder(settings: Settings, services: Services, folder: Path) -> Res
 
 
 def model_cards(settings: Settings, assistant: Assistant) -> tuple[ModelCard, ...]:
-    """Return the models on offer: what settings and the assistant name, else the extractive one."""
+    """Return the models on offer: what settings and the assistant name, else the extractive one.
+
+    Raises UnknownModel for a name that could never be opened.
+    """
     cards = {
         form.name: ModelCard(
             name=form.name,
@@ -206,8 +209,11 @@ def model_cards(settings: Settings, assistant: Assistant) -> tuple[ModelCard, ..
         )
         for form in assistant.models.catalogue
     }
+    for name in cards:
+        check_name(name, url=settings.model_url, where=f"{FILE}: models.catalogue: ")
     named = settings.model or LAST_RESORT
     if named not in cards and (settings.model or not cards):
+        check_name(named, url=settings.model_url, where="ANTIPHON_MODEL: ")
         unknown = ModelCard(
             name=named,
             context_tokens=8192,

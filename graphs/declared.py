@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from antiphon.tools.errors import StorageUnwritable
 from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage
 
 Ingest = Callable[[Sequence[Path], str], Awaitable[object]]
@@ -38,13 +42,25 @@ class DeclaredKnowledge:
         """Bring the declared files in if that was not done, or if they changed since."""
         task = self._ready.get(tenant)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self._ready[tenant] = asyncio.create_task(self._bring_in(tenant))
+            # An empty context: inside a run, LangGraph's own variables would make the ingestion a
+            # subgraph of the user's turn, writing its checkpoints into that thread.
+            task = asyncio.create_task(self._bring_in(tenant), context=contextvars.Context())
+            self._ready[tenant] = task
         # A turn that runs out of time must not stop the ingestion that the next one needs.
         await asyncio.shield(task)
 
     async def by_hand(self, tenant: str) -> None:
-        """Note that the tenant's knowledge no longer follows the declared files."""
-        await asyncio.to_thread(self._note, tenant, BY_HAND)
+        """Note that the tenant's knowledge no longer follows the declared files.
+
+        Raises StorageUnwritable.
+        """
+        try:
+            await asyncio.to_thread(self._note, tenant, BY_HAND)
+        except OSError as error:
+            raise StorageUnwritable(
+                f"{str(self._notes)!r} cannot be written: {error.strerror}",
+                hint="Free some space or set ANTIPHON_DATA_DIR to a folder that can be written.",
+            ) from error
         self._ready[tenant] = asyncio.create_task(_nothing())
 
     async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
@@ -74,18 +90,23 @@ class DeclaredKnowledge:
         if before == seen and (await self.stored.inventory(tenant=tenant)).version:
             return
         await self._ingest(paths, tenant)
-        await asyncio.to_thread(self._note, tenant, seen)
+        # A note that cannot be written costs the next start a comparison, not this turn.
+        with suppress(OSError):
+            await asyncio.to_thread(self._note, tenant, seen)
 
     def _noted(self) -> dict[str, str]:
         try:
             notes = json.loads(self._notes.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
+        if not isinstance(notes, dict):
+            return {}
         return {str(tenant): str(note) for tenant, note in notes.items()}
 
     def _note(self, tenant: str, note: str) -> None:
         notes = {**self._noted(), tenant: note}
-        fresh = self._notes.with_suffix(".new")
+        # Two processes may write at once: each replaces the file by one of its own.
+        fresh = self._notes.with_name(f"{self._notes.name}.{os.getpid()}")
         fresh.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps(notes, indent=1), "utf-8")
         fresh.replace(self._notes)

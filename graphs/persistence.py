@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,9 @@ STORED = (
 """The only types of ours that a checkpoint may bring back to life."""
 
 BUSY_S = 10.0
+THREADS, MEMORY = "threads.db", "memory.db"
+PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between tries: SQLite does not wait when two processes switch a file to WAL at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,21 +91,22 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
     make_folder(folder)
     with storage_errors():
         threads = await stack.enter_async_context(
-            aiosqlite.connect(folder / "threads.db", timeout=BUSY_S)
+            aiosqlite.connect(folder / THREADS, timeout=BUSY_S)
         )
         saver = AsyncSqliteSaver(threads, serde=serializer())
+        await _until_free(saver.setup)
+    with storage_errors(MEMORY):
         memory = await stack.enter_async_context(
-            aiosqlite.connect(folder / "memory.db", timeout=BUSY_S, isolation_level=None)
+            aiosqlite.connect(folder / MEMORY, timeout=BUSY_S, isolation_level=None)
         )
         store = await stack.enter_async_context(AsyncSqliteStore(memory))
-        await _until_free(saver.setup)
         await _until_free(store.setup)
     return Persistence(saver=saver, store=store)
 
 
 async def _until_free(setup: Callable[[], Awaitable[None]]) -> None:
-    """Set a database up; SQLite does not wait when two processes switch to WAL at once."""
-    for pause in (0.05, 0.2, 0.5, 1.0, 2.0):
+    """Set a database up, waiting for another process that does the same."""
+    for pause in PAUSES:
         try:
             return await setup()
         except sqlite3.OperationalError as error:
@@ -157,8 +162,21 @@ def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
     from langgraph.cache.sqlite import SqliteCache
 
     make_folder(folder)
-    with storage_errors():
-        return SqliteCache(path=str(folder / "answers.db"), serde=serializer())
+    path = folder / "answers.db"
+    for pause in PAUSES:
+        try:
+            return SqliteCache(path=str(path), serde=serializer())
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                break
+            time.sleep(pause)
+        except sqlite3.DatabaseError:
+            # Every answer in it can be given again; the damaged file is kept for whoever wonders.
+            with suppress(OSError):
+                path.replace(path.with_name("answers.db.damaged"))
+            break
+    with storage_errors(path.name):
+        return SqliteCache(path=str(path), serde=serializer())
 
 
 def make_folder(folder: Path) -> None:
@@ -173,24 +191,24 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn what SQLite raises about threads and memory into ours."""
+def storage_errors(file: str = THREADS) -> Iterator[None]:
+    """Turn what SQLite raises about a file of the data folder into ours."""
     try:
         yield
     except sqlite3.Error as error:
         said = str(error)
         if "locked" in said or "busy" in said:
             raise StorageBusy(
-                "another process holds the conversation database",
+                f"another process holds {file}",
                 hint="Try again in a moment, or use PostgreSQL for many processes.",
             ) from error
         if any(word in said for word in ("readonly", "full", "unable to open", "disk I/O")):
             raise StorageUnwritable(
-                f"the conversation database cannot be written: {said}",
+                f"{file} cannot be written: {said}",
                 hint="Free some space or set ANTIPHON_DATA_DIR to a folder that can be written.",
             ) from error
         raise StorageCorrupt(
-            f"the conversation database is damaged: {said}",
-            hint="Move threads.db and memory.db out of the data folder and start again; "
-            "`antiphon doctor` shows where it is.",
+            f"{file} is damaged: {said}",
+            hint=f"Move {file} out of the data folder (`antiphon doctor` shows where that is) and "
+            "start again; nothing was written to it.",
         ) from error

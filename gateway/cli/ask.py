@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened, run
+from antiphon.gateway.cli.opening import known_model, opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import emit
 from antiphon.gateway.cli.turns import read_message, show_turn
@@ -48,4 +48,5 @@ def ask(
 
 async def _ask(message: str, context: Context, thread: str, assistant: Path | None) -> Turn:
     async with opened(assistant) as runtime:
+        known_model(runtime, context.model)
         return await runtime.conversations.ask(message, context=context, thread=thread)

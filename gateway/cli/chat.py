@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import known_model, opened
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import console, emit, fail, visible
 from antiphon.gateway.cli.turns import decode, show_request, show_turn
@@ -54,6 +54,7 @@ def chat(
     with asyncio.Runner() as runner:
         runtime = runner.run(stack.enter_async_context(opened(assistant)))
         try:
+            known_model(runtime, model)
             Chat(
                 conversations=runtime.conversations,
                 context=context,

@@ -20,6 +20,22 @@ def run(work: Coroutine[object, None, Result]) -> Result:
     return asyncio.run(work)
 
 
+def known_model(runtime: Runtime, name: str) -> None:
+    """Raise UnknownModel when a model is asked for by a name that is not on offer."""
+    from antiphon.graphs.assembly import model_cards
+    from antiphon.tools.errors import UnknownModel
+    from antiphon.tools.models import LAST_RESORT
+
+    cards = model_cards(runtime.settings, runtime.services.assistant)
+    known = dict.fromkeys([*(card.name for card in cards), LAST_RESORT])
+    if name and name not in known:
+        raise UnknownModel(
+            f"there is no model {name!r} to choose",
+            hint=f"On offer: {', '.join(known)}. ANTIPHON_MODEL and the assistant's "
+            "models.catalogue add others.",
+        )
+
+
 @asynccontextmanager
 async def opened(assistant: Path | None) -> AsyncIterator[Runtime]:
     """Open the runtime that the environment and `--assistant` describe."""

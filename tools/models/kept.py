@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class KeptVectors:
             with np.load(self._path, allow_pickle=False) as stored:
                 keys: NDArray[np.str_] = stored["keys"]
                 vectors: NDArray[np.float32] = stored["vectors"]
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             # Missing or damaged: it is only a shortcut and is made again.
             return {}
         found = dict(zip(keys.tolist(), vectors.tolist(), strict=False))

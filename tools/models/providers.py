@@ -22,6 +22,7 @@ from antiphon.tools.errors import (
     SettingsError,
     UnknownModel,
 )
+from antiphon.tools.models.catalog import KNOWN
 
 KEY_VARIABLES = {
     "anthropic": "ANTHROPIC_API_KEY",
@@ -86,12 +87,24 @@ def connect(
         # A server's model may be called `llama3:8b`: only `openai:` is a provider here.
         served = model if provider == "openai" and colon else name
         return _open("openai", served, {"api_key": NO_KEY, **options, "base_url": url})
-    if not (provider and colon and model):
-        raise UnknownModel(
-            f"there is no model {name!r}",
-            hint="Write `extractive`, `local` or `provider:model`, such as `openai:gpt-5-mini`.",
-        )
+    check_name(name)
     return _open(provider, model, options)
+
+
+def check_name(name: str, *, url: str = "", where: str = "") -> None:
+    """Raise UnknownModel when `connect` could never open the name; costs nothing, so ask early.
+
+    Whether the provider has such a model shows only when it is asked. `where` says in the message
+    who named it.
+    """
+    provider, _, model = name.partition(":")
+    if url or name in KNOWN or (provider and model):
+        return
+    raise UnknownModel(
+        f"{where}there is no model {name!r}",
+        hint="Write `extractive`, `local` or `provider:model`, such as `openai:gpt-5-mini`; a "
+        "server's own model names need ANTIPHON_MODEL_URL.",
+    )
 
 
 def _open(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
@@ -127,7 +140,8 @@ def _not_opened(error: Exception, provider: str, model: str) -> AntiphonError:
     if any(word in said for word in ("api_key", "api key", "credential")):
         variable = KEY_VARIABLES.get(provider, f"{provider.upper()}_API_KEY")
         return KeyMissing(
-            f"{provider}:{model} needs a key", hint=f"Set {variable} or ANTIPHON_MODEL_KEY."
+            f"{provider}:{model} needs a key: {variable} is not set",
+            hint=f"Set {variable} or ANTIPHON_MODEL_KEY.",
         )
     return SettingsError(f"{provider}:{model} could not be opened: {error}")
 

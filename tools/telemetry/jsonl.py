@@ -14,13 +14,18 @@ from pydantic import JsonValue
 def append_line(path: Path, value: Mapping[str, object]) -> None:
     """Append one object as one line, in a single write, readable by the owner only.
 
+    A line that a full disk or a crash left torn is ended first, so that it spoils only itself.
+
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            line = b"\n" + line
         if os.write(file, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
