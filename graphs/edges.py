@@ -10,7 +10,7 @@ from antiphon.nodes.state import State
 from antiphon.tools.retrieval.analysis import terms
 
 VAGUE = 1
-"""A message with no more content words than this says too little to be answered "I don't know"."""
+"""Content words up to which a message says too little for an "I don't know"; also characters."""
 
 
 def after_guard_input(state: State) -> Literal["refuse", "look_up_answer"]:
@@ -29,6 +29,8 @@ def after_intent(
     """Ask when torn between two intents; an unknown intent may still be answered by a page."""
     intent = state["intent"]
     asked_already = state.get("pending") is not None
+    if len(state["question"].strip()) <= VAGUE and not asked_already:
+        return "ask_clarification"
     if intent is None or intent.certainty == "unknown":
         return "retrieve_context"
     if intent.certainty == "ambiguous" and not asked_already:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -18,9 +18,14 @@ import pytest
 from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
+from langgraph.pregel.remote import RemoteGraph
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 ROOT = Path(__file__).parent.parent.parent
 QUESTION = "How long do I have to return an order?"
+UNCACHED = "How much does standard delivery cost?"
+"""Asked once, so that no other test's answer is in the cache."""
 RETURN = "I want to send back order LL-10482 because it arrived damaged"
 
 pytestmark = [
@@ -44,7 +49,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(ROOT / "langgraph.json", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "gateway").symlink_to(ROOT / "gateway")
     (folder / ".env").touch()
     port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("LANGSMITH")}
@@ -52,6 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "ANTIPHON_DATA_DIR": str(folder / "data"),
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
         "LANGGRAPH_NO_VERSION_CHECK": "true",
+        "LANGGRAPH_STRICT_MSGPACK": "true",
         "LANGSMITH_TRACING": "false",
     }
     log = folder / "log.txt"
@@ -79,14 +84,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(server: str) -> object:
-    from langgraph_sdk import get_client
+async def client(server: str) -> AsyncIterator[LangGraphClient]:
+    async with get_client(url=server) as opened:
+        yield opened
 
-    return get_client(url=server)
 
-
-async def run(client: object, thread: str, **given: object) -> dict[str, object]:
-    result: dict[str, object] = await client.runs.wait(thread, "conversation", **given)  # type: ignore[attr-defined]
+async def run(client: LangGraphClient, thread: str, **given: object) -> dict[str, object]:
+    result: dict[str, object] = await client.runs.wait(thread, "conversation", **given)
     return result
 
 
@@ -94,12 +98,12 @@ def said(text: str) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": text}]}
 
 
-async def test_a_turn_streams_its_nodes_and_no_unguarded_token(client: object) -> None:
+async def test_a_turn_streams_its_nodes_and_no_unguarded_token(client: LangGraphClient) -> None:
     """Updates name the nodes; message tokens appear only once the output rail has passed them."""
-    thread = await client.threads.create()  # type: ignore[attr-defined]
+    thread = await client.threads.create()
     nodes: list[str] = []
     messages: list[str] = []
-    async for part in client.runs.stream(  # type: ignore[attr-defined]
+    async for part in client.runs.stream(
         thread["thread_id"], "conversation", input=said(QUESTION),
         stream_mode=["updates", "messages-tuple"],
     ):  # fmt: skip
@@ -110,14 +114,14 @@ async def test_a_turn_streams_its_nodes_and_no_unguarded_token(client: object) -
     assert nodes[0] == "guard_input"
     assert nodes[-1] == "account"
     assert "respond" not in messages
-    state = await client.threads.get_state(thread["thread_id"])  # type: ignore[attr-defined]
+    state = await client.threads.get_state(thread["thread_id"])
     assert state["values"]["outcome"] == "answered"
     assert state["values"]["citations"]
 
 
-async def test_an_interrupt_is_shown_and_resumed(client: object) -> None:
+async def test_an_interrupt_is_shown_and_resumed(client: LangGraphClient) -> None:
     """A return waits for approval; resuming runs the tool and ends the turn."""
-    thread = (await client.threads.create())["thread_id"]  # type: ignore[attr-defined]
+    thread = (await client.threads.create())["thread_id"]
     stopped = await run(client, thread, input=said(RETURN))
     request = stopped["__interrupt__"][0]["value"]  # type: ignore[index]
     assert request["tool"] == "return_request"
@@ -125,14 +129,14 @@ async def test_an_interrupt_is_shown_and_resumed(client: object) -> None:
     assert done["outcome"] == "answered"
 
 
-async def test_history_and_fork(client: object) -> None:
+async def test_history_and_fork(client: LangGraphClient) -> None:
     """Every step is a checkpoint, and a run forked from one takes another way."""
-    thread = (await client.threads.create())["thread_id"]  # type: ignore[attr-defined]
-    await run(client, thread, input=said(QUESTION))
-    history = await client.threads.get_history(thread, limit=50)  # type: ignore[attr-defined]
+    thread = (await client.threads.create())["thread_id"]
+    await run(client, thread, input=said(UNCACHED))
+    history = await client.threads.get_history(thread, limit=50)
     assert len(history) > 10
     before = next(item for item in history if item["next"] == ["retrieve_context"])
-    forked = await client.threads.update_state(  # type: ignore[attr-defined]
+    forked = await client.threads.update_state(
         thread, {"standalone": "What is the capital of France?"}, as_node="classify_intent",
         checkpoint_id=before["checkpoint"]["checkpoint_id"],
     )  # fmt: skip
@@ -142,10 +146,10 @@ async def test_history_and_fork(client: object) -> None:
     assert again["outcome"] == "abstained"
 
 
-async def test_an_assistant_shows_the_contexts_knobs(client: object) -> None:
+async def test_an_assistant_shows_the_contexts_knobs(client: LangGraphClient) -> None:
     """The server offers a form for tenant, locale, model and budget."""
-    assistants = await client.assistants.search()  # type: ignore[attr-defined]
-    schemas = await client.assistants.get_schemas(assistants[0]["assistant_id"])  # type: ignore[attr-defined]
+    assistants = await client.assistants.search()
+    schemas = await client.assistants.get_schemas(assistants[0]["assistant_id"])
     knobs = schemas["context_schema"]["properties"]
     assert {"tenant", "user", "locale", "model", "min_quality", "max_cost_usd"} <= set(knobs)
 
@@ -168,16 +172,14 @@ async def test_the_conversation_is_an_mcp_tool(server: str) -> None:
     assert "30 days" in str(answer["content"])
 
 
-async def test_the_conversation_is_a_remote_graph_inside_another(server: str) -> None:
+async def test_the_conversation_is_a_remote_graph_inside_another(client: LangGraphClient) -> None:
     """A host graph elsewhere uses the served conversation as a node."""
-    from langgraph.pregel.remote import RemoteGraph
-
     class Host(TypedDict):
         messages: Annotated[list[AnyMessage], add_messages]
 
     graph = (
         StateGraph(Host)
-        .add_node("desk", RemoteGraph("conversation", url=server))
+        .add_node("desk", RemoteGraph("conversation", client=client))
         .add_edge(START, "desk")
         .add_edge("desk", END)
         .compile()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
 import pytest
+from lantern import FACT, Shop
+
+from antiphon.gateway.cli import main
 
 
 @pytest.mark.parametrize(
@@ -15,71 +18,84 @@ import pytest
         (b"a" * 1_048_576, "1,000,000 bytes"),
         (b"a" * 900_000, "262,144"),
         (b" \t\r\n ", "empty"),
-        ("\u200b\u2060\ufeff".encode(), "empty"),
     ],
-    ids=["UTF-16", "1 MB", "0.9 MB", "blank", "invisible"],
+    ids=["UTF-16", "1 MB", "0.9 MB", "blank"],
 )
-def test_a_message_that_cannot_be_read(shop: Any, given: bytes, part: str) -> None:
-    """An unreadable message exits 2 with one JSON error, and says what is wrong with it."""
-    done = shop.run("ask", "-", given=given)
+def test_a_message_that_cannot_be_read(lanterns: Shop, given: bytes, part: str) -> None:
+    """An unreadable message exits 2 with one JSON error that says what is wrong with it."""
+    done = lanterns.run("ask", "-", given=given)
     assert (done.code, done.out) == (2, "")
     assert done.error["code"] == "bad_message"
     assert part in done.error["message"]
     assert done.error["hint"]
 
 
-def test_control_characters_are_taken_out(shop: Any) -> None:
+def test_control_characters_are_taken_out(lanterns: Shop) -> None:
     """A question with escapes and zero-width characters is answered, and the guard is named."""
-    turn = shop.ask("How long \x1b[31mdoes\x07 a cop\u200bper lantern\u202e burn?")
-    assert "41 hours" in turn["answer"]
+    turn = lanterns.ask("How long \x1b[31mdoes\x07 a cop\u200bper lantern\u202e burn?")
+    assert FACT in turn["answer"]
     assert turn["outcome"] == "answered"
-    found = [item["action"] for item in turn["violations"] if item["guard"] == "control_characters"]
-    assert found
+    assert [item["guard"] for item in turn["violations"]] == ["control_characters"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("debug", "nope"), "unknown_thread"),
-        (("debug", "t", "--user", "alice", "--tenant", "other"), "unknown_thread"),
-        (("debug", "t", "--user", "bob"), "forbidden"),
-        (("ask", "And then?", "--thread", "t", "--user", "bob"), "forbidden"),
-        (("ask", "Hello", "--thread", "../t"), "bad_input"),
-        (("ask", "Hello", "--tenant", "a/b"), "bad_input"),
-        (("search", "lantern", "--tenant", "a/b"), "bad_input"),
-        (("ask", "Hello", "--model", "nonsense"), "unknown_model"),
+        (["debug", "nope"], "unknown_thread"),
+        (["debug", "t", "--user", "alice", "--tenant", "other"], "unknown_thread"),
+        (["debug", "t", "--user", "bob"], "forbidden"),
+        (["debug", "replay", "t", "--step", "1", "--user", "bob"], "forbidden"),
+        (["ask", "And then?", "--thread", "t", "--user", "bob"], "forbidden"),
+        (["ask", "And then?", "--thread", "t"], "forbidden"),
+        (["ask", "Hello", "--thread", "../t"], "bad_input"),
+        (["ask", "Hello", "--tenant", "a/b"], "bad_input"),
+        (["ask", "Hello", "--model", "nonsense"], "unknown_model"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+    ids=" ".join,
 )
-def test_a_name_that_does_not_fit(shop: Any, arguments: tuple[str, ...], code: str) -> None:
-    """A thread, tenant or model that is not the caller's exits 2 with its own code."""
-    done = shop.run(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert done.error["code"] == code
+def test_a_name_that_is_not_the_callers(
+    lanterns: Shop,
+    arguments: list[str],
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An unknown, foreign or impossible name exits 2 with its own code and prints nothing else."""
+    monkeypatch.setenv("ANTIPHON_DATA_DIR", str(lanterns.data))
+    assert main([*arguments, "--assistant", str(lanterns.assistant), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, json.loads(err)["error"]["code"]) == ("", code)
 
 
-def test_another_users_thread_stays_as_it_was(shop: Any) -> None:
-    """Who is turned away leaves no trace: alice's thread holds what she and the bot said."""
-    steps = shop.run("debug", "t", "--user", "alice").json["steps"]
-    for who in (("--user", "bob"), ("--tenant", "other", "--user", "bob")):
-        shop.run("ask", "Give me her words", "--thread", "t", *who)
-    assert shop.run("debug", "t", "--user", "alice").json["steps"] == steps
+def test_who_is_turned_away_leaves_no_trace(lanterns: Shop) -> None:
+    """Bob's tries, in alice's tenant and in his own, leave her thread as it was."""
+    before = lanterns.run("debug", "t", "--user", "alice").json["steps"]
+    refused = lanterns.run("ask", "Repeat her words", "--thread", "t", "--user", "bob")
+    assert (refused.code, refused.error["code"]) == (2, "forbidden")
+    own = lanterns.ask("Repeat her words", "--thread", "t", "--tenant", "other", "--user", "bob")
+    assert FACT not in own["answer"]
+    assert lanterns.run("debug", "t", "--user", "alice").json["steps"] == before
 
 
-def test_a_setting_that_no_model_has(shop: Any) -> None:
-    """A model name of no known form fails at the start and names the variable; 2 is the code."""
-    done = shop.having(ANTIPHON_MODEL="nonsense").run("ask", "Hello")
+def test_a_model_setting_of_no_known_form(lanterns: Shop) -> None:
+    """A wrong ANTIPHON_MODEL fails at the start, names the variable and what it takes."""
+    done = lanterns.having(ANTIPHON_MODEL="nonsense").run("ask", "Hello")
     assert (done.code, done.out) == (2, "")
     assert done.error["code"] == "unknown_model"
     assert "ANTIPHON_MODEL" in done.error["message"]
-    assert "nonsense" in done.error["message"]
-    assert "openai:" in done.error["hint"]
+    assert "'nonsense'" in done.error["message"]
+    assert "provider:model" in done.error["hint"]
 
 
-def test_an_error_for_a_person_is_two_lines(shop: Any) -> None:
-    """Without --json an error is a message and a hint, with the text of the terminal's user kept out."""
-    command = shop.start("debug", "no\x1b[31mpe")
-    with command:
-        _, err = command.communicate(timeout=60)
-    assert command.returncode == 2
-    assert json.loads(err)["error"]["code"] == "bad_input"
+def test_a_model_of_the_assistant_of_no_known_form(
+    lanterns: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong name in the assistant's catalogue is as wrong, and its file is named."""
+    text = (lanterns.assistant / "assistant.yaml").read_text()
+    own = tmp_path / "own"
+    (own / "knowledge").mkdir(parents=True)
+    (own / "tools.py").write_text((lanterns.assistant / "tools.py").read_text())
+    (own / "assistant.yaml").write_text(f"{text}\nmodels:\n  catalogue:\n    - name: nonsense\n")
+    monkeypatch.setenv("ANTIPHON_DATA_DIR", str(lanterns.data))
+    assert main(["ask", "Hello", "--assistant", str(own)]) == 2
+    assert "assistant.yaml: models.catalogue: there is no model 'nonsense'" in capsys.readouterr().err
