@@ -9,9 +9,9 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from langgraph_sdk import Auth
 from starlette.requests import Request
@@ -100,8 +100,9 @@ async def authenticate(request: Request) -> Auth.types.MinimalUserDict:
     principal = keys.identify(request.headers)
     if principal is None:
         raise Auth.exceptions.HTTPException(status_code=401, detail="a valid API key is needed")
-    named: dict[str, str] = {"tenant": principal.tenant, "user": principal.user}
-    return {"identity": f"{principal.tenant}/{principal.user}", **named}  # type: ignore[typeddict-item]
+    # The server hands every field on to the run, where `knobs` reads tenant and user.
+    named = {"identity": f"{principal.tenant}/{principal.user}", **asdict(principal)}
+    return cast("Auth.types.MinimalUserDict", named)
 
 
 @auth.on
@@ -124,7 +125,10 @@ async def own_threads(
     if not _server_keys():
         return None
     owner = {"owner": ctx.user.identity}
-    value["metadata"] = {**(value.get("metadata") or {}), **owner}
+    if value.get("metadata") is None:
+        value["metadata"] = {}
+    # In place: the server keeps its own hold of this dict.
+    value["metadata"].update(owner)
     return owner
 
 

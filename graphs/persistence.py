@@ -16,7 +16,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.store.base import BaseStore
 
 from antiphon.graphs.settings import Settings
-from antiphon.nodes.state import Failure, Pending, Step
+from antiphon.nodes.state import Failure, Pending
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import (
     SettingsError,
@@ -43,7 +43,6 @@ STORED = (
     Pending,
     Scored,
     Selection,
-    Step,
     ToolCall,
     ToolResult,
     Usage,

@@ -9,6 +9,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any, Self
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph.state import CompiledStateGraph
 
 from antiphon.graphs.assembly import (
     build_responder,
@@ -18,13 +22,32 @@ from antiphon.graphs.assembly import (
     sample_folder,
 )
 from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.persistence import STORED
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
 from antiphon.graphs.threads import Graph
+from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.errors import AntiphonError
 
 _built: dict[str, Graph] = {}
 _building = asyncio.Lock()
+
+
+class Served(CompiledStateGraph[State, Context, Input, Output]):
+    """The conversation, with our types allowed in whatever checkpointer the server gives it.
+
+    With LANGGRAPH_STRICT_MSGPACK a checkpointer brings back listed types only. Compiling lists
+    them, but the server works on a copy, and `copy` of langgraph 1.2 forgets that list.
+    """
+
+    def copy(self, update: dict[str, Any] | None = None) -> Self:
+        """Return a copy; the server makes one for every run."""
+        given = dict(update or {})
+        saver = given.get("checkpointer")
+        if isinstance(saver, BaseCheckpointSaver):
+            kinds = [(kind.__module__, kind.__name__) for kind in STORED]
+            given["checkpointer"] = saver.with_allowlist(kinds)
+        return super().copy(given)
 
 
 async def conversation() -> Graph:
@@ -48,4 +71,5 @@ def _build() -> tuple[Services, Graph]:
     assistant = load_assistant(settings.assistant or sample_folder())
     services = build_services(settings, assistant)
     responder = build_responder(settings, services, data_folder(settings, assistant))
-    return services, compile_conversation(replace(services, respond_to=responder))
+    graph = compile_conversation(replace(services, respond_to=responder))
+    return services, Served(**vars(graph))

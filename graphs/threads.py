@@ -186,7 +186,7 @@ class Conversations:
                         for name, value in after.items()
                         if before.get(name) != value
                     },
-                    ms=trail[-1].ms if trail and trail[-1].node == ran else 0.0,
+                    ms=trail[-1]["ms"] if trail and trail[-1]["node"] == ran else 0.0,
                 )
             )
             before, ran = after, snapshot.next[0] if snapshot.next else ""
@@ -295,7 +295,7 @@ class Conversations:
             for node, changed in update.items():
                 trail = changed.get("trail") if isinstance(changed, dict) else None
                 if trail:
-                    yield Event(kind="node", node=node, ms=trail[-1].ms)
+                    yield Event(kind="node", node=node, ms=trail[-1]["ms"])
         snapshot = await self.graph.aget_state(config)
         thread = str(config["configurable"]["thread_id"]).removeprefix(f"{context.tenant}/")
         took = (time.perf_counter() - began) * 1000

@@ -60,7 +60,7 @@ def turn_of(snapshot: StateSnapshot, *, thread: str, latency_ms: float) -> Turn:
         citations=tuple(asdict(citation) for citation in state.get("citations", ())),
         confidence={"retrieval": _rounded(confidence), "support": _rounded(support)},
         phase=state.get("phase", "initial"),
-        path=tuple(step.node for step in trail) + (("call_tools",) if waiting else ()),
+        path=tuple(step["node"] for step in trail) + (("call_tools",) if waiting else ()),
         model=state.get("model", ""),
         usage={
             "input_tokens": usage.input_tokens if usage else 0,
@@ -77,7 +77,7 @@ def turn_of(snapshot: StateSnapshot, *, thread: str, latency_ms: float) -> Turn:
         degraded_because=_because(state),
         intent=intent.name if intent else "",
         cached=state.get("cached", False),
-        steps_ms={step.node: step.ms for step in trail},
+        steps_ms={step["node"]: step["ms"] for step in trail},
     )
 
 

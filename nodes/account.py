@@ -37,7 +37,7 @@ def _record(state: State, who: Caller, telemetry: Telemetry, now: float) -> Turn
     intent, failure = state["intent"], state["failure"]
     times: dict[str, float] = {}
     for done in state["trail"]:
-        times[done.node] = times.get(done.node, 0.0) + done.ms
+        times[done["node"]] = times.get(done["node"], 0.0) + done["ms"]
     return TurnRecord(
         turn=state["turn"],
         tenant=who.tenant,
@@ -48,7 +48,7 @@ def _record(state: State, who: Caller, telemetry: Telemetry, now: float) -> Turn
         intent=intent.name if intent else "",
         outcome=state["outcome"],
         model=state["model"],
-        path=tuple(done.node for done in state["trail"]),
+        path=tuple(done["node"] for done in state["trail"]),
         node_ms=times,
         duration_ms=(now - state["started"]) * 1000,
         input_tokens=state["usage"].input_tokens,

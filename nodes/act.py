@@ -56,7 +56,7 @@ def call_tools(toolbox: Toolbox, *, declined: str) -> Node:
         if spec.approval:
             approved = _approved(interrupt(_request(spec, call)))
             # The time a person took to decide is not ours: the turn's clock goes on from here.
-            update["started"] = time.time() - sum(step.ms for step in state["trail"]) / 1000
+            update["started"] = time.time() - sum(step["ms"] for step in state["trail"]) / 1000
         if not approved:
             result = ToolResult(
                 call_id=call.id, name=call.name, ok=False, content=declined, error="declined"

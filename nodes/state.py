@@ -17,6 +17,7 @@ from antiphon.tools.intent import Intent
 from antiphon.tools.memory import Memory
 from antiphon.tools.models import Selection, Usage
 from antiphon.tools.retrieval.context import Card, Citation
+from antiphon.tools.stored import Stored
 from antiphon.tools.toolbox import Caller, Missing, ToolCall, ToolResult
 
 Phase = Literal[
@@ -51,16 +52,15 @@ class Context:
     """Per answer; a model estimated above it is not chosen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One node's run within a turn."""
+class Step(TypedDict):
+    """One node's run within a turn; a plain mapping, since each checkpoint holds all of them."""
 
     node: str
     ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Stored):
     """Why error recovery ran."""
 
     node: str
@@ -72,7 +72,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(Stored):
     """What the last turn asked, so that the next message can be read as its answer."""
 
     question: str

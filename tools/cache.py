@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.tools.retrieval.context import Citation
+from antiphon.tools.stored import Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CachedAnswer:
+class CachedAnswer(Stored):
     """A clean, grounded, non-personal answer, ready to be given again."""
 
     answer: str

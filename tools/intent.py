@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.tools.retrieval.passages import Embedder
+from antiphon.tools.stored import Stored
 
 Matrix = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -19,7 +20,7 @@ Certainty = Literal["sure", "ambiguous", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(Stored):
     """The reading of one message."""
 
     name: str

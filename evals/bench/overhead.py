@@ -11,26 +11,35 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, TypedDict, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 
 from antiphon.evals.bench.report import report
 from antiphon.graphs.assembly import compile_conversation, open_runtime
+from antiphon.graphs.persistence import STORED, serializer
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.nodes.state import Context, Input
+from antiphon.nodes.respond import Prompting
+from antiphon.nodes.state import Context, Input, State, fresh_turn
+from antiphon.tools.guards import Subject
 from antiphon.tools.guards.pipeline import GuardRail
+from antiphon.tools.intent import Intent
+from antiphon.tools.models import Reply, Selection, Task
 from antiphon.tools.models.catalog import KNOWN, LAST_RESORT
 from antiphon.tools.models.fake import ScriptedModel
 from antiphon.tools.models.router import ModelRouter
-from antiphon.tools.retrieval.citations import cite
-from antiphon.tools.retrieval.context import Card, Citation, fence, pack
+from antiphon.tools.retrieval.citations import cite, support
+from antiphon.tools.retrieval.confidence import retrieval_confidence
+from antiphon.tools.retrieval.context import Card, Citation, pack
+from antiphon.tools.retrieval.rewrite import standalone
+from antiphon.tools.telemetry import TurnRecord
 
 QUESTION = "How long do I have to return an order?"
 SAYS = "You have 30 days to return an order. [1]"
@@ -80,52 +89,92 @@ def _bare(services: Services) -> Services:
     )
 
 
+def _open_serializer() -> JsonPlusSerializer:
+    """Return the serializer of the hand-written graph: the same kind, for its own types."""
+    kinds = (*STORED, Reply)
+    return JsonPlusSerializer(
+        allowed_msgpack_modules=[(kind.__module__, kind.__name__) for kind in kinds]
+    )
+
+
 def _scripted() -> BaseChatModel:
     return ScriptedModel(replies=[SAYS] * 100_000)
 
 
 class HandState(TypedDict, total=False):
-    """The state of the graph written by hand."""
+    """The state of the graph written by hand: only what its nodes hand on."""
 
     messages: Annotated[list[AnyMessage], add_messages]
-    intent: str
+    question: str
+    began: float
+    intent: Intent
     cards: tuple[Card, ...]
+    confidence: float
+    selection: Selection
+    draft: str
+    reply: Reply
     answer: str
     citations: tuple[Citation, ...]
 
 
-def _handwritten(services: Services, model: BaseChatModel) -> StateGraph[HandState]:
-    """Declare the same path as a team would by hand: no policies, no phases, no accounting.
+def _handwritten(services: Services) -> StateGraph[HandState]:
+    """Declare the same path as a team would by hand, asking the same services for the same work.
 
-    It does the same work with the same parts: reads the intent, recalls, searches, packs, renders
-    the prompt, asks the model, cites, remembers.
+    It has the twelve steps of ours and the five places where a turn may take another way, and none
+    of what the runtime adds: no deadlines, retries, recovery, phases, trail or typed failures.
     """
+    prompting = Prompting(services.prompts, persona=services.assistant.persona)
+    context, least = Context(), services.assistant.knowledge.min_confidence
+
+    async def take_in(state: HandState) -> HandState:
+        verdict = await services.input_rail.judge(state["messages"][-1].text, Subject())
+        return {"question": verdict.text, "began": time.time()}
+
+    async def look_up(state: HandState) -> HandState:
+        return {}
 
     async def recall(state: HandState) -> HandState:
         await services.memory.recall(
-            state["messages"][-1].text,
-            state["messages"][:-1],
-            store=None,
-            tenant="default",
-            user="",
+            state["question"], state["messages"][:-1], store=None, tenant="default", user=""
         )
         return {}
 
+    async def rewrite(state: HandState) -> HandState:
+        return {"question": standalone(state["question"], [])}
+
     async def classify(state: HandState) -> HandState:
-        return {"intent": (await services.intents.classify(state["messages"][-1].text)).name}
+        return {"intent": await services.intents.classify(state["question"])}
 
     async def retrieve(state: HandState) -> HandState:
-        hits = await services.knowledge.search(state["messages"][-1].text, tenant="default")
-        return {"cards": pack(hits, budget_tokens=1500, tokens=services.tokens)}
+        hits = await services.knowledge.search(state["question"], tenant="default")
+        cards = pack(hits, budget_tokens=1500, tokens=services.tokens)
+        return {"cards": cards, "confidence": retrieval_confidence(state["question"], hits)}
+
+    def prompt(state: HandState) -> list[AnyMessage]:
+        whole: State = {
+            **fresh_turn("", 0.0),
+            "messages": state["messages"],
+            "cards": state["cards"],
+            "question": state["question"],
+        }
+        return cast("list[AnyMessage]", prompting.answer(whole, context))
+
+    async def select(state: HandState) -> HandState:
+        size = services.tokens.count_messages(prompt(state))
+        return {"selection": services.models.select(Task(input_tokens=size, output_tokens=400))}
 
     async def respond(state: HandState) -> HandState:
-        prompt = services.prompts.render(
-            "answer", passages=fence(state["cards"]), results="", persona="", locale="en",
-            summary="", memories="",
-        )  # fmt: skip
-        reply = await model.ainvoke([SystemMessage(content=prompt), *state["messages"]])
-        answer, citations = cite(reply.text, state["cards"])
-        return {"answer": answer, "citations": citations, "messages": [reply]}
+        reply = await services.models.reply(state["selection"], prompt(state))
+        draft, citations = cite(reply.message.text, state["cards"])
+        support(draft, [card.text for card in state["cards"]])
+        return {"draft": draft, "citations": citations, "reply": reply}
+
+    async def check_out(state: HandState) -> HandState:
+        verdict = await services.output_rail.judge(state["draft"], Subject())
+        return {"answer": verdict.text, "messages": [AIMessage(content=verdict.text)]}
+
+    async def keep(state: HandState) -> HandState:
+        return {}
 
     async def remember(state: HandState) -> HandState:
         await services.memory.digest(
@@ -133,21 +182,51 @@ def _handwritten(services: Services, model: BaseChatModel) -> StateGraph[HandSta
         )
         return {}
 
+    async def account(state: HandState) -> HandState:
+        reply, hashed = state["reply"], services.telemetry.hash
+        record = TurnRecord(
+            turn="t", tenant="default", thread_hash=hashed("t"), user_hash="",
+            question_hash=hashed(state["question"]), answer_hash=hashed(state["answer"]),
+            intent=state["intent"].name, outcome="answered", model=reply.model, path=(),
+            node_ms={}, duration_ms=(time.time() - state["began"]) * 1000,
+            input_tokens=reply.usage.input_tokens, output_tokens=reply.usage.output_tokens,
+            cost_usd=reply.cost_usd, violations=(), tools=(), failed=False,
+        )  # fmt: skip
+        await services.telemetry.record(record)
+        return {}
+
+    async def refuse(state: HandState) -> HandState:
+        return {"answer": "I can't help with that."}
+
+    async def do_not_know(state: HandState) -> HandState:
+        return {"draft": "I don't know."}
+
     table = StateGraph(HandState)
-    steps = {"recall": recall, "classify": classify, "retrieve": retrieve, "respond": respond,
-             "remember": remember}  # fmt: skip
-    before = START
-    for name, node in steps.items():
-        table.add_node(name, node)
-        table.add_edge(before, name)
-        before = name
-    table.add_edge(before, END)
+    for node in (
+        take_in, look_up, recall, rewrite, classify, retrieve, select, respond, check_out, keep,
+        remember, account, refuse, do_not_know,
+    ):  # fmt: skip
+        table.add_node(node.__name__, node)
+    for source, target in (
+        (START, "take_in"), ("recall", "rewrite"), ("rewrite", "classify"), ("select", "respond"),
+        ("respond", "check_out"), ("do_not_know", "check_out"), ("keep", "remember"),
+        ("remember", "account"), ("refuse", "account"), ("account", END),
+    ):  # fmt: skip
+        table.add_edge(source, target)
+    for source, yes, no, way in (
+        ("take_in", "look_up", "refuse", lambda state: bool(state["question"])),
+        ("look_up", "recall", "check_out", lambda state: "answer" not in state),
+        ("classify", "retrieve", "select", lambda state: "knowledge" in state["intent"].needs),
+        ("retrieve", "select", "do_not_know", lambda state: state["confidence"] >= least),
+        ("check_out", "keep", "refuse", lambda state: bool(state["answer"])),
+    ):
+        table.add_conditional_edges(source, way, {True: yes, False: no})
     return table
 
 
 async def _interleaved(services: Services, rounds: int) -> tuple[list[float], list[float]]:
-    ours = compile_conversation(services, InMemorySaver())
-    hand = _handwritten(services, _scripted()).compile(checkpointer=InMemorySaver())
+    ours = compile_conversation(services, InMemorySaver(serde=serializer()))
+    hand = _handwritten(services).compile(checkpointer=InMemorySaver(serde=_open_serializer()))
     times: tuple[list[float], list[float]] = ([], [])
     for turn in range(rounds + WARM_UP):
         order = (0, 1) if turn % 2 else (1, 0)
@@ -170,7 +249,9 @@ async def _whole(services: Services, rounds: int) -> tuple[list[float], dict[str
     """Time turns with guards, retrieval and the extractive model, without the response cache."""
     cache = services.assistant.cache.model_copy(update={"enabled": False})
     assistant = services.assistant.model_copy(update={"cache": cache})
-    graph = compile_conversation(replace(services, assistant=assistant), InMemorySaver())
+    graph = compile_conversation(
+        replace(services, assistant=assistant), InMemorySaver(serde=serializer())
+    )
     times: list[float] = []
     nodes: dict[str, list[float]] = {}
     for turn in range(rounds + WARM_UP):
@@ -182,5 +263,5 @@ async def _whole(services: Services, rounds: int) -> tuple[list[float], dict[str
             continue
         times.append((time.perf_counter() - began) * 1000)
         for step in (await graph.aget_state(config)).values["trail"]:
-            nodes.setdefault(step.node, []).append(step.ms)
+            nodes.setdefault(step["node"], []).append(step["ms"])
     return times, {node: statistics.median(ms) for node, ms in nodes.items()}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -28,6 +30,11 @@ UNCACHED = "How much does standard delivery cost?"
 """Asked once, so that no other test's answer is in the cache."""
 RETURN = "I want to send back order LL-10482 because it arrived damaged"
 
+WRONG = ("BlockingError", "Blocked deserialization", "Deserializing unregistered type")
+"""What the server logs for a blocking call in the event loop or a type outside the list."""
+PREFETCH = "/threads/{thread_id}/state"
+"""Before an update the server looks at the checkpoint once without the graph and its list."""
+
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(
@@ -43,10 +50,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Start `langgraph dev` on the checkout's configuration, with no key and no egress."""
-    folder = tmp_path_factory.mktemp("server")
+def await_server(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/ok", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    pytest.fail(f"langgraph dev did not start:\n{log.read_text()[-4000:]}")
+
+
+@contextmanager
+def started(folder: Path, **settings: str) -> Iterator[str]:
+    """Start `langgraph dev` in a copy of the checkout's configuration, with no egress."""
     shutil.copy(ROOT / "langgraph.json", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / ".env").touch()
@@ -58,6 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "LANGGRAPH_NO_VERSION_CHECK": "true",
         "LANGGRAPH_STRICT_MSGPACK": "true",
         "LANGSMITH_TRACING": "false",
+        **settings,
     }
     log = folder / "log.txt"
     with log.open("w") as out:
@@ -68,19 +87,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
-            if process.poll() is not None:
-                break
-            try:
-                if httpx.get(f"{url}/ok", timeout=2).status_code == 200:
-                    yield url
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        pytest.fail(f"langgraph dev did not start:\n{log.read_text()[-4000:]}")
+        await_server(url, process, log)
+        yield url
+        for line in log.read_text().splitlines():
+            assert PREFETCH in line or not any(word in line for word in WRONG), line
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the sample assistant to everyone on this machine."""
+    with started(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -154,26 +174,29 @@ async def test_an_assistant_shows_the_contexts_knobs(client: LangGraphClient) ->
     assert {"tenant", "user", "locale", "model", "min_quality", "max_cost_usd"} <= set(knobs)
 
 
+async def mcp(
+    server: str, method: str, params: dict[str, object], key: str = ""
+) -> dict[str, object]:
+    head = {"Accept": "application/json, text/event-stream"} | ({"x-api-key": key} if key else {})
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    async with httpx.AsyncClient(timeout=120) as http:
+        reply = await http.post(f"{server}/mcp", json=body, headers=head)
+    result: dict[str, object] = reply.json()["result"]
+    return result
+
+
 async def test_the_conversation_is_an_mcp_tool(server: str) -> None:
     """Another agent can list and call the conversation over MCP."""
-    head = {"Accept": "application/json, text/event-stream"}
-
-    async def call(method: str, params: dict[str, object]) -> dict[str, object]:
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        async with httpx.AsyncClient(timeout=120) as http:
-            reply = await http.post(f"{server}/mcp", json=body, headers=head)
-        result: dict[str, object] = reply.json()["result"]
-        return result
-
-    tools = await call("tools/list", {})
-    assert [tool["name"] for tool in tools["tools"]] == ["conversation"]  # type: ignore[attr-defined, index]
+    tools = await mcp(server, "tools/list", {})
+    assert [tool["name"] for tool in tools["tools"]] == ["conversation"]  # type: ignore[attr-defined]
     given = {"name": "conversation", "arguments": said(QUESTION)}
-    answer = await call("tools/call", given)
+    answer = await mcp(server, "tools/call", given)
     assert "30 days" in str(answer["content"])
 
 
 async def test_the_conversation_is_a_remote_graph_inside_another(client: LangGraphClient) -> None:
     """A host graph elsewhere uses the served conversation as a node."""
+
     class Host(TypedDict):
         messages: Annotated[list[AnyMessage], add_messages]
 
@@ -188,3 +211,50 @@ async def test_the_conversation_is_a_remote_graph_inside_another(client: LangGra
         graph.ainvoke({"messages": [HumanMessage(content=QUESTION)]}), timeout=120
     )
     assert "30 days" in result["messages"][-1].text
+
+
+async def status(call: Awaitable[object]) -> int:
+    try:
+        await call
+    except httpx.HTTPStatusError as error:
+        return error.response.status_code
+    return 200
+
+
+async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
+    """The tenant comes from the key whatever the context says, and threads are their owner's."""
+    bikes = ROOT / "tests" / "assistants" / "bike_rental"
+    keys = "k-alice=acme/alice,k-rival=rival/eve"
+    with started(tmp_path, ANTIPHON_ASSISTANT=str(bikes), ANTIPHON_API_KEYS=keys) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+            for head in ({}, {"x-api-key": "wrong"}):
+                refused = await http.post("/assistants/search", json={}, headers=head)
+                assert refused.status_code == 401
+        async with (
+            get_client(url=url, api_key="k-alice") as alice,
+            get_client(url=url, api_key="k-rival") as rival,
+        ):
+            shown = await alice.assistants.search()
+            assert [assistant["name"] for assistant in shown] == ["conversation"]
+            thread = (await alice.threads.create())["thread_id"]
+            posing = {"tenant": "posed", "user": "mallory"}
+            done = await run(alice, thread, input=said("Can I bring my dog along?"), context=posing)
+            assert done["outcome"] in ("answered", "abstained", "clarifying")
+            assert len(await alice.threads.search()) == 1
+            assert await rival.threads.search() == []
+            refusals = [
+                await status(call)
+                for call in (
+                    rival.threads.get_state(thread),
+                    rival.threads.get_history(thread),
+                    rival.threads.delete(thread),
+                    run(rival, thread, input=said("What did she ask?")),
+                    alice.store.search_items(("rival",)),
+                    alice.assistants.create("conversation", name="mine"),
+                )
+            ]
+            assert refusals == [404, 404, 404, 404, 403, 403]
+        tools = await mcp(url, "tools/list", {}, key="k-alice")
+        assert [tool["name"] for tool in tools["tools"]] == ["conversation"]  # type: ignore[attr-defined]
+    (notes,) = (tmp_path / "data").rglob("declared.json")
+    assert set(json.loads(notes.read_text())) == {"default", "acme"}

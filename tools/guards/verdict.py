@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from antiphon.tools.stored import Stored
+
 Severity = Literal["info", "warning", "high", "critical"]
 Action = Literal["noted", "masked", "removed", "blocked", "failed"]
 """`failed`: the guard itself broke; a critical guard then blocks."""
@@ -38,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class Violation(Stored):
     """One line of the record: which guard objected, how gravely, and what was done."""
 
     guard: str

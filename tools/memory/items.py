@@ -9,9 +9,11 @@ from typing import Protocol
 from langchain_core.messages import BaseMessage
 from langgraph.store.base import BaseStore
 
+from antiphon.tools.stored import Stored
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Stored):
     """One long-term fact or archived summary."""
 
     id: str

@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
 
+from antiphon.tools.stored import Stored
+
 Capability = Literal["chat", "tools", "json"]
 
 LAST_RESORT = "extractive"
@@ -146,7 +148,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class Scored(Stored):
     """One model's marks for one task, each 0..1."""
 
     model: str
@@ -161,7 +163,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Stored):
     """The router's choice, with its reasons kept for the trace."""
 
     model: str
@@ -176,7 +178,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Stored):
     """Tokens of one or more model calls."""
 
     input_tokens: int = 0

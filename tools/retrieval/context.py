@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from antiphon.tools.retrieval.passages import Hit, Passage
 from antiphon.tools.retrieval.sentences import sentences
+from antiphon.tools.stored import Stored
 from antiphon.tools.tokens import TokenCounter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Card(Stored):
     """One numbered passage as the model sees it."""
 
     number: int
@@ -36,7 +37,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Citation:
+class Citation(Stored):
     """A verbatim quote that supports a sentence of the answer."""
 
     id: int

@@ -9,6 +9,8 @@ from typing import Protocol
 from langchain_core.tools import BaseTool
 from pydantic import JsonValue
 
+from antiphon.tools.stored import Stored
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
@@ -38,7 +40,7 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(Stored):
     """One intended call, validated."""
 
     id: str
@@ -49,7 +51,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Missing(Stored):
     """An argument that must be asked of the user."""
 
     tool: str
@@ -70,7 +72,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
+class ToolResult(Stored):
     """What came back from a call."""
 
     call_id: str

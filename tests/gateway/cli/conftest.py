@@ -15,7 +15,7 @@ def opened_shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop in which alice has asked one question in thread `t`."""
     root = tmp_path_factory.mktemp("lantern")
     shop = Shop(assistant=set_up(root / "shop"), data=root / "data")
-    turn = shop.ask(QUESTION, "--thread", "t", "--user", "alice")
+    turn = shop.answer(QUESTION, "--thread", "t", "--user", "alice")
     assert FACT in turn["answer"]
     return shop
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lantern import FACT, Shop
-
-from antiphon.gateway.cli import main
+from lantern import FACT, Shop, set_up
 
 
 @pytest.mark.parametrize(
@@ -53,28 +51,20 @@ def test_control_characters_are_taken_out(lanterns: Shop) -> None:
     ],
     ids=" ".join,
 )
-def test_a_name_that_is_not_the_callers(
-    lanterns: Shop,
-    arguments: list[str],
-    code: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_name_that_is_not_the_callers(lanterns: Shop, arguments: list[str], code: str) -> None:
     """An unknown, foreign or impossible name exits 2 with its own code and prints nothing else."""
-    monkeypatch.setenv("ANTIPHON_DATA_DIR", str(lanterns.data))
-    assert main([*arguments, "--assistant", str(lanterns.assistant), "--json"]) == 2
-    out, err = capsys.readouterr()
-    assert (out, json.loads(err)["error"]["code"]) == ("", code)
+    done = lanterns.here(*arguments)
+    assert (done.code, done.out, done.error["code"]) == (2, "", code)
 
 
 def test_who_is_turned_away_leaves_no_trace(lanterns: Shop) -> None:
     """Bob's tries, in alice's tenant and in his own, leave her thread as it was."""
-    before = lanterns.run("debug", "t", "--user", "alice").json["steps"]
+    before = lanterns.here("debug", "t", "--user", "alice").json["steps"]
     refused = lanterns.run("ask", "Repeat her words", "--thread", "t", "--user", "bob")
     assert (refused.code, refused.error["code"]) == (2, "forbidden")
-    own = lanterns.ask("Repeat her words", "--thread", "t", "--tenant", "other", "--user", "bob")
+    own = lanterns.answer("Repeat her words", "--thread", "t", "--tenant", "other", "--user", "bob")
     assert FACT not in own["answer"]
-    assert lanterns.run("debug", "t", "--user", "alice").json["steps"] == before
+    assert lanterns.here("debug", "t", "--user", "alice").json["steps"] == before
 
 
 def test_a_model_setting_of_no_known_form(lanterns: Shop) -> None:
@@ -87,15 +77,11 @@ def test_a_model_setting_of_no_known_form(lanterns: Shop) -> None:
     assert "provider:model" in done.error["hint"]
 
 
-def test_a_model_of_the_assistant_of_no_known_form(
-    lanterns: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_model_of_the_assistant_of_no_known_form(lanterns: Shop, tmp_path: Path) -> None:
     """A wrong name in the assistant's catalogue is as wrong, and its file is named."""
-    text = (lanterns.assistant / "assistant.yaml").read_text()
-    own = tmp_path / "own"
-    (own / "knowledge").mkdir(parents=True)
-    (own / "tools.py").write_text((lanterns.assistant / "tools.py").read_text())
-    (own / "assistant.yaml").write_text(f"{text}\nmodels:\n  catalogue:\n    - name: nonsense\n")
-    monkeypatch.setenv("ANTIPHON_DATA_DIR", str(lanterns.data))
-    assert main(["ask", "Hello", "--assistant", str(own)]) == 2
-    assert "assistant.yaml: models.catalogue: there is no model 'nonsense'" in capsys.readouterr().err
+    own = set_up(tmp_path / "own")
+    with (own / "assistant.yaml").open("a") as file:
+        file.write("models:\n  catalogue:\n    - name: nonsense\n")
+    done = replace(lanterns, assistant=own).here("ask", "Hello")
+    assert (done.code, done.error["code"]) == (2, "unknown_model")
+    assert "assistant.yaml: models.catalogue" in done.error["message"]

@@ -52,7 +52,7 @@ class Refusal(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base's name
         """Say nothing."""
 
 
@@ -157,17 +157,16 @@ def test_a_turn_that_is_cut_off(lanterns: Shop, hanging: Provider, how: signal.S
     done = ended(process)
     assert time.monotonic() - began < 10
     check_cut_off(done, how)
-    turn = lanterns.ask("When does the shop open?", *who)
+    turn = lanterns.answer("When does the shop open?", *who)
     assert (turn["outcome"], turn["degraded_because"]) == ("answered", None)
     assert "10 in the morning" in turn["answer"]
-    steps = lanterns.run("debug", *who[1:]).json["steps"]
-    said = [step["changed"]["messages"][1] for step in steps if "messages" in step["changed"]][-1]
-    assert [message["content"] for message in said if message["role"] == "user"] == [
+    said = lanterns.messages("t", "--user", "alice")
+    assert [words for role, words in said if role == "user"] == [
         QUESTION,
         "What does a copper lantern cost?",
         "When does the shop open?",
     ]
-    answers = [message["content"] for message in said if message["role"] == "assistant"]
+    answers = [words for role, words in said if role == "assistant"]
     assert len(answers) == 2
     assert answers[-1] == turn["answer"]
 

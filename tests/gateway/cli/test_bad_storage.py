@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -41,17 +40,8 @@ def remove(path: Path) -> None:
         file.unlink()
 
 
-def messages(shop: Shop, thread: str, *who: str) -> list[tuple[str, str]]:
-    """Return role and words of a thread as its last step left them."""
-    said: list[dict[str, str]] = []
-    for step in shop.run("debug", thread, *who).json["steps"]:
-        if "messages" in step["changed"]:
-            said = step["changed"]["messages"][1]
-    return [(message["role"], message["content"]) for message in said]
-
-
 def test_missing_and_damaged_knowledge(lanterns: Shop) -> None:
-    """A damaged knowledge file is a degraded answer that says why, is kept, and comes back once deleted."""
+    """Damaged knowledge is a degraded answer that says why; deleted, it comes back by itself."""
     path = lanterns.files / "knowledge.db"
     before = damage(path)
     turn = lanterns.ask("What does a copper lantern cost?", "--thread", "t", "--user", "alice")
@@ -59,14 +49,14 @@ def test_missing_and_damaged_knowledge(lanterns: Shop) -> None:
     assert "knowledge_corrupt" in turn["degraded_because"]
     assert "knowledge.db" in turn["degraded_because"]
     assert digest(path) == before
-    found = lanterns.run("search", "copper")
+    found = lanterns.here("search", "copper")
     assert (found.code, found.error["code"]) == (1, "knowledge_corrupt")
     assert "delete the file" in found.error["hint"]
     remove(path)
-    turn = lanterns.ask("What does a copper lantern cost?", "--thread", "t", "--user", "alice")
+    turn = lanterns.answer("What does a copper lantern cost?", "--thread", "t", "--user", "alice")
     assert turn["outcome"] == "answered"
     assert "63 EUR" in turn["answer"]
-    said = messages(lanterns, "t", "--user", "alice")
+    said = lanterns.messages("t", "--user", "alice")
     assert [role for role, _ in said] == ["user", "assistant"] * 3
 
 
@@ -135,9 +125,9 @@ def test_a_full_disk(lanterns: Shop) -> None:
     with sqlite3.connect(lanterns.files / "threads.db") as threads:
         assert threads.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     threads.close()
-    turn = lanterns.ask("When does the shop open?", "--thread", "t", "--user", "alice")
+    turn = lanterns.answer("When does the shop open?", "--thread", "t", "--user", "alice")
     assert "10 in the morning" in turn["answer"]
-    said = messages(lanterns, "t", "--user", "alice")
+    said = lanterns.messages("t", "--user", "alice")
     assert said[0] == ("user", QUESTION)
     assert said[-1][1] == turn["answer"]
 
@@ -152,6 +142,6 @@ def test_two_processes_on_one_fresh_folder(lanterns: Shop, tmp_path: Path) -> No
         assert (done.json["outcome"], done.json["degraded_because"]) == ("answered", None)
         assert FACT in done.json["answer"]
     for name in ("one", "two"):
-        assert [role for role, _ in messages(fresh, name)] == ["user", "assistant"]
+        assert [role for role, _ in fresh.messages(name)] == ["user", "assistant"]
     assert len((fresh.files / "turns.jsonl").read_text().splitlines()) == 2
-    assert not [name for name in os.listdir(fresh.files) if name.endswith((".tmp", ".new"))]
+    assert len(list(fresh.files.glob("declared.json*"))) == 1
