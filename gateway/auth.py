@@ -83,7 +83,7 @@ def _digest(key: str) -> bytes:
 
 
 auth = Auth()
-"""What the LangGraph server loads (langgraph.json): the same keys, and each caller's own threads."""
+"""What the LangGraph server loads (langgraph.json): the same keys, each caller's own threads."""
 
 
 @auth.authenticate

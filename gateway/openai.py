@@ -18,6 +18,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from antiphon.gateway.threads import begun
 from antiphon.gateway.validation import ChatForm, Knobs, Message, read
 from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.threads import Event
@@ -53,7 +54,9 @@ async def completions(request: Request) -> Response:
     events = runtime.conversations.stream(last.text, context=context, thread=thread)
     name = f"chatcmpl-{uuid.uuid4().hex}"
     if form.stream:
-        return EventSourceResponse(_chunks(events, name), sep="\n", headers={"x-thread-id": thread})
+        return EventSourceResponse(
+            _chunks(await begun(events), name), sep="\n", headers={"x-thread-id": thread}
+        )
     turn = None
     async for event in events:
         turn = event.turn or turn

@@ -32,7 +32,7 @@ async def wait(request: Request) -> Response:
 
 async def stream(request: Request) -> Response:
     """POST /v1/threads/{thread}/runs/stream: as wait, telling of each node and the answer."""
-    return EventSourceResponse(_told(await _run(request)), sep="\n")
+    return EventSourceResponse(_told(await begun(await _run(request))), sep="\n")
 
 
 async def state(request: Request) -> Response:
@@ -75,6 +75,18 @@ async def delete(request: Request) -> Response:
     talk, context, thread = _who(request)
     await talk.delete(context=context, thread=thread)
     return Response(status_code=204)
+
+
+async def begun(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """Wait for the first event: what is refused before anything runs is refused by a status."""
+    first = await anext(events)
+
+    async def whole() -> AsyncIterator[Event]:
+        yield first
+        async for event in events:
+            yield event
+
+    return whole()
 
 
 def _who(request: Request) -> tuple[Conversations, Context, str]:

@@ -51,7 +51,7 @@ STORED = (
 """The only types of ours that a checkpoint may bring back to life."""
 
 BUSY_S = 10.0
-THREADS, MEMORY = "threads.db", "memory.db"
+THREADS, MEMORY, ANSWERS = "threads.db", "memory.db", "answers.db"
 PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Seconds between tries: SQLite does not wait when two processes switch a file to WAL at once."""
 
@@ -94,12 +94,15 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
         )
         saver = AsyncSqliteSaver(threads, serde=serializer())
         await _until_free(saver.setup)
-    with storage_errors(MEMORY):
-        memory = await stack.enter_async_context(
-            aiosqlite.connect(folder / MEMORY, timeout=BUSY_S, isolation_level=None)
-        )
-        store = await stack.enter_async_context(AsyncSqliteStore(memory))
-        await _until_free(store.setup)
+        # Two processes must not migrate the store at once: who may write threads.db goes first.
+        await threads.execute("BEGIN IMMEDIATE")
+        with storage_errors(MEMORY):
+            memory = await stack.enter_async_context(
+                aiosqlite.connect(folder / MEMORY, timeout=BUSY_S, isolation_level=None)
+            )
+            store = await stack.enter_async_context(AsyncSqliteStore(memory))
+            await _until_free(store.setup)
+        await threads.rollback()
     return Persistence(saver=saver, store=store)
 
 
@@ -161,10 +164,11 @@ def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
     from langgraph.cache.sqlite import SqliteCache
 
     make_folder(folder)
-    path = folder / "answers.db"
+    path = folder / ANSWERS
     for pause in PAUSES:
         try:
-            return SqliteCache(path=str(path), serde=serializer())
+            cache = SqliteCache[CachedAnswer](path=str(path), serde=serializer())
+            cache.get([(("",), "")])
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 break
@@ -172,9 +176,11 @@ def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
         except sqlite3.DatabaseError:
             # Every answer in it can be given again; the damaged file is kept for whoever wonders.
             with suppress(OSError):
-                path.replace(path.with_name("answers.db.damaged"))
+                path.replace(path.with_name(f"{ANSWERS}.damaged"))
             break
-    with storage_errors(path.name):
+        else:
+            return cache
+    with storage_errors(ANSWERS):
         return SqliteCache(path=str(path), serde=serializer())
 
 
@@ -209,5 +215,5 @@ def storage_errors(file: str = THREADS) -> Iterator[None]:
         raise StorageCorrupt(
             f"{file} is damaged: {said}",
             hint=f"Move {file} out of the data folder (`antiphon doctor` shows where that is) and "
-            "start again; nothing was written to it.",
+            f"start again; `sqlite3 {file} .recover` may save what is in it.",
         ) from error

@@ -26,6 +26,7 @@ def serve(
     """Serve the HTTP gateway and web console."""
     import uvicorn
 
+    from antiphon.gateway.auth import keys_of
     from antiphon.graphs.assistant import load_assistant
     from antiphon.graphs.settings import read_settings
 
@@ -34,7 +35,7 @@ def serve(
         # Workers are new processes: the environment is what they inherit.
         os.environ["ANTIPHON_ASSISTANT"] = str(assistant.resolve())
     settings = read_settings()
-    require_keys(host, keys=bool(settings.api_keys.get_secret_value()))
+    require_keys(host, keys=bool(keys_of(settings)))
     require_free(host, port)
     print(f"Antiphon listens on http://{host}:{port} (Ctrl-C stops it)", flush=True)
     try:

@@ -25,8 +25,9 @@ from antiphon.graphs.assembly import Runtime, build_responder, compile_conversat
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations
-from antiphon.tools.errors import KnowledgeUnavailable
+from antiphon.graphs.threads import Conversations, Event
+from antiphon.nodes.state import Context
+from antiphon.tools.errors import KnowledgeUnavailable, StorageBusy
 from antiphon.tools.guards import Subject, Verdict
 from antiphon.tools.retrieval import Inventory
 
@@ -38,10 +39,14 @@ STREAM = "/v1/threads/t/runs/stream"
 
 @asynccontextmanager
 async def served(
-    folder: Path, services: Services | None = None, *, keys: str = ""
+    folder: Path,
+    services: Services | None = None,
+    *,
+    keys: str = "",
+    conversations: type[Conversations] = Conversations,
 ) -> AsyncIterator[Starlette]:
     """The app over a real SQLite checkpointer and services that are fakes."""
-    settings = Settings(data_dir=folder, api_keys=keys)  # type: ignore[arg-type]
+    settings = Settings(data_dir=folder, api_keys=keys)
     used = services or fake_services()
     async with AsyncExitStack() as stack:
         persistence = await stack.enter_async_context(open_persistence(settings, folder))
@@ -49,7 +54,7 @@ async def served(
         runtime = Runtime(
             settings=settings,
             services=used,
-            conversations=Conversations(graph),
+            conversations=conversations(graph),
             folder=folder,
             responder=build_responder(settings, used, folder),
         )
@@ -144,12 +149,44 @@ async def test_a_stream_tells_nodes_then_the_answer_then_the_turn(tmp_path: Path
     assert told[-1][1]["answer"] == whole["answer"]
 
 
-async def test_a_fault_while_streaming_becomes_an_error_event(tmp_path: Path) -> None:
-    """The status line is sent before the run starts, so the stream itself says what failed."""
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"command": {"resume": True}}, 404), ({"message": " "}, 400), ({}, 400)],
+)
+async def test_what_is_refused_before_a_stream_begins_is_refused_by_status(
+    tmp_path: Path, body: dict[str, object], status: int
+) -> None:
+    """A client need not read a stream to learn that nothing was run."""
     async with client(tmp_path) as http:
-        reply = await http.post(STREAM, json={"command": {"resume": True}})
-    assert [kind for kind, _ in events(reply.text)] == ["error"]
-    assert events(reply.text)[0][1]["code"] == "unknown_thread"
+        reply = await http.post(STREAM, json=body)
+    assert reply.status_code == status
+    assert set(reply.json()["error"]) == {"code", "message", "hint"}
+
+
+class Failing(Conversations):
+    """Loses its database after the first node."""
+
+    async def stream(
+        self, text: str, *, context: Context, thread: str = ""
+    ) -> AsyncIterator[Event]:
+        yield Event(kind="node", node="guard_input", ms=1.0)
+        raise StorageBusy("another process holds the database", hint="Try again.")
+
+
+async def test_a_fault_while_streaming_becomes_an_error_event(tmp_path: Path) -> None:
+    """The status line is long sent, so the stream itself says what failed."""
+    async with served(tmp_path, conversations=Failing) as app, calling(app) as http:
+        reply = await http.post(STREAM, json={"message": QUESTION})
+        chat = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
+        openai = await http.post("/v1/chat/completions", json=chat)
+    assert [kind for kind, _ in events(reply.text)] == ["node", "error"]
+    assert events(reply.text)[1][1] == {
+        "code": "storage_busy", "message": "another process holds the database",
+        "hint": "Try again.",
+    }  # fmt: skip
+    said = [line for line in openai.text.split("\n") if line.startswith("data: ")]
+    assert "storage_busy" in said[1]
+    assert said[-1] == "data: [DONE]"
 
 
 @pytest.mark.parametrize("resume", [{"approved": True}, True], ids=["object", "bool"])
@@ -298,11 +335,10 @@ async def test_an_unforeseen_fault_shows_no_internals(tmp_path: Path) -> None:
     """A bug gives 500 in the same form, without what the exception said."""
 
     class Broken(Conversations):
-        async def threads(self, *, context: object) -> list[str]:
+        async def threads(self, *, context: Context) -> list[str]:
             raise RuntimeError("the password is hunter2")
 
-    async with served(tmp_path) as app, calling(app) as http:
-        app.state.runtime.conversations.__class__ = Broken
+    async with served(tmp_path, conversations=Broken) as app, calling(app) as http:
         reply = await http.get("/v1/threads")
     assert reply.status_code == 500
     assert reply.json()["error"]["code"] == "internal"
@@ -453,11 +489,12 @@ def test_the_served_sample_answers_streams_and_remembers(tmp_path: Path) -> None
         assert "antiphon_turns_total" in httpx.get(f"{url}/metrics", timeout=60).text
         with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as api:
             assert [model.id for model in api.models.list()] == ["antiphon"]
-            said = [{"role": "user", "content": question}]
-            whole = api.chat.completions.create(model="antiphon", messages=said)  # type: ignore[call-overload]
-            assert "30 days" in whole.choices[0].message.content
-            parts = api.chat.completions.create(  # type: ignore[call-overload]
-                model="antiphon", messages=said, stream=True
+            whole = api.chat.completions.create(
+                model="antiphon", messages=[{"role": "user", "content": question}]
+            )
+            assert "30 days" in str(whole.choices[0].message.content)
+            parts = api.chat.completions.create(
+                model="antiphon", messages=[{"role": "user", "content": question}], stream=True
             )
             text = "".join(part.choices[0].delta.content or "" for part in parts)
             assert "30 days" in text

@@ -13,7 +13,7 @@ KEYS = Keys({"k-acme": ACME, "padded==": Principal(tenant="rival")})
 
 
 def read(text: str) -> Keys:
-    return keys_of(Settings(api_keys=text))  # type: ignore[arg-type]
+    return keys_of(Settings(api_keys=text))
 
 
 def test_without_keys_everyone_is_the_default_tenant() -> None:

@@ -28,7 +28,7 @@ async def client(
     folder: Path, services: Services | None = None, *, keys: str = ""
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app over a real SQLite checkpointer and services that are fakes."""
-    settings = Settings(data_dir=folder, api_keys=keys)  # type: ignore[arg-type]
+    settings = Settings(data_dir=folder, api_keys=keys)
     used = services or fake_services()
     async with AsyncExitStack() as stack:
         persistence = await stack.enter_async_context(open_persistence(settings, folder))
@@ -111,7 +111,7 @@ class Screening(FakeRail):
 
     async def judge(self, text: str, subject: Subject) -> Verdict:
         self.seen.append(text)
-        blocked = Violation(guard="injection", severity="critical", action="block")
+        blocked = Violation(guard="injection", severity="critical", action="blocked")
         if "ignore" in text:
             return Verdict(allowed=False, text=text, violations=(blocked,))
         return Verdict(allowed=True, text=text.replace("4111", "[CARD]"), violations=())
@@ -151,7 +151,9 @@ async def test_an_approval_can_be_given_in_words(tmp_path: Path) -> None:
     box = FakeToolbox(approval=True)
     services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
     async with client(tmp_path, services) as http:
-        asked = await http.post(URL, json={"messages": [{"role": "user", "content": "send it back"}]})
+        asked = await http.post(
+            URL, json={"messages": [{"role": "user", "content": "send it back"}]}
+        )
         assert "Note the return" in asked.json()["choices"][0]["message"]["content"]
         assert box.ran == []
         thread = {"x-thread-id": asked.headers["x-thread-id"]}
@@ -184,18 +186,15 @@ async def test_a_bad_request_is_a_clear_error(
     assert said in reply.json()["error"]["message"]
 
 
-async def test_a_fault_while_streaming_is_told_in_the_stream(tmp_path: Path) -> None:
-    """Clients of OpenAI's API raise on an `error` chunk; the stream still ends properly."""
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_thread_of_another_user_is_not_continued(tmp_path: Path, *, stream: bool) -> None:
+    """Knowing a thread's id is not enough."""
     async with client(tmp_path, keys="k=acme/alice,b=acme/bob") as http:
         first = await http.post(URL, json={"messages": [QUESTION]}, headers={"x-api-key": "k"})
         posing = {"x-api-key": "b", "x-thread-id": first.headers["x-thread-id"]}
-        whole = await http.post(URL, json={"messages": [QUESTION]}, headers=posing)
-        reply = await http.post(URL, json={"messages": [QUESTION], "stream": True}, headers=posing)
-    assert (whole.status_code, whole.json()["error"]["code"]) == (403, "forbidden")
-    told = chunks(reply.text)
-    assert told[-1] == "[DONE]"
-    assert any(json.loads(chunk).get("error", {}).get("code") == "forbidden" for chunk in told[:-1])
-    assert "30 days" not in reply.text
+        body = {"messages": [QUESTION], "stream": stream}
+        reply = await http.post(URL, json=body, headers=posing)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (403, "forbidden")
 
 
 async def test_the_one_model_is_listed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import httpx
 import pytest
@@ -109,12 +109,13 @@ async def client(server: str) -> AsyncIterator[LangGraphClient]:
         yield opened
 
 
-async def run(client: LangGraphClient, thread: str, **given: object) -> dict[str, object]:
-    result: dict[str, object] = await client.runs.wait(thread, "conversation", **given)
+async def run(client: LangGraphClient, thread: str, **given: Any) -> dict[str, Any]:
+    result = await client.runs.wait(thread, "conversation", **given)
+    assert isinstance(result, dict)
     return result
 
 
-def said(text: str) -> dict[str, object]:
+def said(text: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}]}
 
 
@@ -135,15 +136,17 @@ async def test_a_turn_streams_its_nodes_and_no_unguarded_token(client: LangGraph
     assert nodes[-1] == "account"
     assert "respond" not in messages
     state = await client.threads.get_state(thread["thread_id"])
-    assert state["values"]["outcome"] == "answered"
-    assert state["values"]["citations"]
+    values = state["values"]
+    assert isinstance(values, dict)
+    assert values["outcome"] == "answered"
+    assert values["citations"]
 
 
 async def test_an_interrupt_is_shown_and_resumed(client: LangGraphClient) -> None:
     """A return waits for approval; resuming runs the tool and ends the turn."""
     thread = (await client.threads.create())["thread_id"]
     stopped = await run(client, thread, input=said(RETURN))
-    request = stopped["__interrupt__"][0]["value"]  # type: ignore[index]
+    request = stopped["__interrupt__"][0]["value"]
     assert request["tool"] == "return_request"
     done = await run(client, thread, command={"resume": {"approved": True}})
     assert done["outcome"] == "answered"
@@ -170,25 +173,24 @@ async def test_an_assistant_shows_the_contexts_knobs(client: LangGraphClient) ->
     """The server offers a form for tenant, locale, model and budget."""
     assistants = await client.assistants.search()
     schemas = await client.assistants.get_schemas(assistants[0]["assistant_id"])
+    assert schemas["context_schema"] is not None
     knobs = schemas["context_schema"]["properties"]
     assert {"tenant", "user", "locale", "model", "min_quality", "max_cost_usd"} <= set(knobs)
 
 
-async def mcp(
-    server: str, method: str, params: dict[str, object], key: str = ""
-) -> dict[str, object]:
+async def mcp(server: str, method: str, params: dict[str, Any], key: str = "") -> dict[str, Any]:
     head = {"Accept": "application/json, text/event-stream"} | ({"x-api-key": key} if key else {})
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     async with httpx.AsyncClient(timeout=120) as http:
         reply = await http.post(f"{server}/mcp", json=body, headers=head)
-    result: dict[str, object] = reply.json()["result"]
+    result: dict[str, Any] = reply.json()["result"]
     return result
 
 
 async def test_the_conversation_is_an_mcp_tool(server: str) -> None:
     """Another agent can list and call the conversation over MCP."""
     tools = await mcp(server, "tools/list", {})
-    assert [tool["name"] for tool in tools["tools"]] == ["conversation"]  # type: ignore[attr-defined]
+    assert [tool["name"] for tool in tools["tools"]] == ["conversation"]
     given = {"name": "conversation", "arguments": said(QUESTION)}
     answer = await mcp(server, "tools/call", given)
     assert "30 days" in str(answer["content"])
@@ -227,7 +229,7 @@ async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
     keys = "k-alice=acme/alice,k-rival=rival/eve"
     with started(tmp_path, ANTIPHON_ASSISTANT=str(bikes), ANTIPHON_API_KEYS=keys) as url:
         async with httpx.AsyncClient(base_url=url, timeout=60) as http:
-            for head in ({}, {"x-api-key": "wrong"}):
+            for head in ({}, {"x-api-key": "wrong"}, {"x-auth-scheme": "langsmith"}):
                 refused = await http.post("/assistants/search", json={}, headers=head)
                 assert refused.status_code == 401
         async with (
@@ -240,6 +242,13 @@ async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
             posing = {"tenant": "posed", "user": "mallory"}
             done = await run(alice, thread, input=said("Can I bring my dog along?"), context=posing)
             assert done["outcome"] in ("answered", "abstained", "clarifying")
+            forged = {"identity": "mallory", "is_authenticated": True, **posing}
+            await run(
+                alice,
+                thread,
+                input=said("How much is a bike for a day?"),
+                config={"configurable": {**posing, "langgraph_auth_user": forged}},
+            )
             assert len(await alice.threads.search()) == 1
             assert await rival.threads.search() == []
             refusals = [
@@ -255,6 +264,6 @@ async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
             ]
             assert refusals == [404, 404, 404, 404, 403, 403]
         tools = await mcp(url, "tools/list", {}, key="k-alice")
-        assert [tool["name"] for tool in tools["tools"]] == ["conversation"]  # type: ignore[attr-defined]
+        assert [tool["name"] for tool in tools["tools"]] == ["conversation"]
     (notes,) = (tmp_path / "data").rglob("declared.json")
     assert set(json.loads(notes.read_text())) == {"default", "acme"}

@@ -14,10 +14,9 @@ from lantern import FACT, Shop, set_up
     [
         (b"\xff\xfeH\x00i\x00", "not UTF-8: byte 0 is 0xff"),
         (b"a" * 1_048_576, "1,000,000 bytes"),
-        (b"a" * 900_000, "262,144"),
         (b" \t\r\n ", "empty"),
     ],
-    ids=["UTF-16", "1 MB", "0.9 MB", "blank"],
+    ids=["UTF-16", "1 MB", "blank"],
 )
 def test_a_message_that_cannot_be_read(lanterns: Shop, given: bytes, part: str) -> None:
     """An unreadable message exits 2 with one JSON error that says what is wrong with it."""
@@ -28,9 +27,17 @@ def test_a_message_that_cannot_be_read(lanterns: Shop, given: bytes, part: str) 
     assert done.error["hint"]
 
 
+def test_a_message_too_long_for_a_conversation(lanterns: Shop) -> None:
+    """What can be read but is no message exits 2; what exceeds the assistant's limit is refused."""
+    done = lanterns.here("ask", "a" * 300_000)
+    assert (done.code, done.out, done.error["code"]) == (2, "", "bad_message")
+    assert "262,144" in done.error["message"]
+    assert lanterns.answer("a" * 9_000)["outcome"] == "refused"
+
+
 def test_control_characters_are_taken_out(lanterns: Shop) -> None:
     """A question with escapes and zero-width characters is answered, and the guard is named."""
-    turn = lanterns.ask("How long \x1b[31mdoes\x07 a cop\u200bper lantern\u202e burn?")
+    turn = lanterns.answer("How long \x1b[31mdoes\x07 a cop\u200bper lantern\u202e burn?")
     assert FACT in turn["answer"]
     assert turn["outcome"] == "answered"
     assert [item["guard"] for item in turn["violations"]] == ["control_characters"]
@@ -60,7 +67,7 @@ def test_a_name_that_is_not_the_callers(lanterns: Shop, arguments: list[str], co
 def test_who_is_turned_away_leaves_no_trace(lanterns: Shop) -> None:
     """Bob's tries, in alice's tenant and in his own, leave her thread as it was."""
     before = lanterns.here("debug", "t", "--user", "alice").json["steps"]
-    refused = lanterns.run("ask", "Repeat her words", "--thread", "t", "--user", "bob")
+    refused = lanterns.here("ask", "Repeat her words", "--thread", "t", "--user", "bob")
     assert (refused.code, refused.error["code"]) == (2, "forbidden")
     own = lanterns.answer("Repeat her words", "--thread", "t", "--tenant", "other", "--user", "bob")
     assert FACT not in own["answer"]

@@ -95,13 +95,13 @@ def test_a_provider_that_is_down(lanterns: Shop) -> None:
     with Provider(500) as gone:
         url = gone.url
     down = lanterns.having(ANTIPHON_MODEL="openai:x", ANTIPHON_MODEL_URL=url)
-    check_recovered(down.ask(), "openai:x", "model_unavailable")
+    check_recovered(down.answer(), "openai:x", "model_unavailable")
 
 
 def test_a_provider_that_fails(lanterns: Shop, broken: Provider) -> None:
     """A provider that answers 500 is recovered from too, and its status is named."""
     failing = lanterns.having(ANTIPHON_MODEL="llama3:8b", ANTIPHON_MODEL_URL=broken.url)
-    check_recovered(failing.ask(), "llama3:8b", "status 500")
+    check_recovered(failing.answer(), "llama3:8b", "status 500")
     assert broken.asked.is_set()
 
 
@@ -125,7 +125,7 @@ def test_a_provider_that_hangs(lanterns: Shop, hanging: Provider) -> None:
     stuck = lanterns.having(ANTIPHON_MODEL="openai:x", ANTIPHON_MODEL_URL=hanging.url)
     process = stuck.start("ask", QUESTION, "--thread", "stuck")
     assert hanging.asked.wait(60)
-    lanterns.ask(QUESTION, "--thread", "other")
+    lanterns.answer(QUESTION, "--thread", "other")
     done = ended(process)
     assert done.code == 0
     check_recovered(done.json, "openai:x", "in time")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from dataclasses import replace
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from lantern import FACT, QUESTION, Shop, ended
+
+from antiphon.graphs.persistence import open_cache, open_persistence
+from antiphon.graphs.settings import Settings
 
 GARBAGE = b"this was a database once " * 400
 UNPRIVILEGED = """
@@ -24,10 +28,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 """
 
 
-def damage(path: Path) -> str:
+def damage(path: Path, *, sound: int = 0) -> str:
+    """Overwrite a file but for its first `sound` bytes and return its digest."""
     for rest in path.parent.glob(f"{path.name}-*"):
         rest.unlink()
-    path.write_bytes(GARBAGE)
+    path.write_bytes(path.read_bytes()[:sound] + GARBAGE)
     return digest(path)
 
 
@@ -60,11 +65,16 @@ def test_missing_and_damaged_knowledge(lanterns: Shop) -> None:
     assert [role for role, _ in said] == ["user", "assistant"] * 3
 
 
-@pytest.mark.parametrize("name", ["threads.db", "memory.db"])
-def test_damaged_conversations(lanterns: Shop, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "sound"),
+    [("threads.db", 0), ("threads.db", 4096), ("memory.db", 0)],
+    ids=["threads", "pages of threads", "memory"],
+)
+def test_damaged_conversations(lanterns: Shop, name: str, sound: int) -> None:
     """A damaged conversation file exits 1, is named with a remedy, and is left as it was."""
-    before = damage(lanterns.files / name)
-    done = lanterns.run("ask", QUESTION, "--thread", "t", "--user", "alice")
+    before = damage(lanterns.files / name, sound=sound)
+    run = lanterns.here if sound else lanterns.run
+    done = run("ask", QUESTION, "--thread", "t", "--user", "alice")
     assert (done.code, done.out) == (1, "")
     assert done.error["code"] == "storage_corrupt"
     assert name in done.error["message"]
@@ -72,14 +82,15 @@ def test_damaged_conversations(lanterns: Shop, name: str) -> None:
     assert digest(lanterns.files / name) == before
 
 
-def test_damaged_conveniences(lanterns: Shop) -> None:
+@pytest.mark.parametrize("sound", [0, 4096], ids=["whole", "pages"])
+def test_damaged_conveniences(lanterns: Shop, sound: int) -> None:
     """What can be made again is: kept answers, kept vectors and notes never stop a turn."""
-    kept = damage(lanterns.files / "answers.db")
+    kept = damage(lanterns.files / "answers.db", sound=sound)
     (lanterns.files / "wording.npz").write_bytes(b"PK\x03\x04 cut short")
     (lanterns.files / "declared.json").write_text("[]")
     with (lanterns.files / "turns.jsonl").open("ab") as records:
         records.write(b'{"torn": ')
-    turn = lanterns.ask()
+    turn = lanterns.answer()
     assert (turn["outcome"], turn["degraded_because"]) == ("answered", None)
     assert digest(lanterns.files / "answers.db.damaged") == kept
     records_now = (lanterns.files / "turns.jsonl").read_text().splitlines()
@@ -145,3 +156,14 @@ def test_two_processes_on_one_fresh_folder(lanterns: Shop, tmp_path: Path) -> No
         assert [role for role, _ in fresh.messages(name)] == ["user", "assistant"]
     assert len((fresh.files / "turns.jsonl").read_text().splitlines()) == 2
     assert len(list(fresh.files.glob("declared.json*"))) == 1
+
+
+async def test_many_openings_of_a_fresh_folder(tmp_path: Path) -> None:
+    """However many start at once on empty folders, none trips over another's migrations."""
+
+    async def opened(folder: Path) -> None:
+        async with open_persistence(Settings(), folder):
+            await asyncio.to_thread(open_cache, Settings(), folder)
+
+    for place in range(5):
+        await asyncio.gather(*(opened(tmp_path / str(place)) for _ in range(6)))
