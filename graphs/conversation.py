@@ -33,7 +33,7 @@ CAN_FAIL = {"recover": "failed"}
 
 # What the static check (properties.py) reads: which nodes hold a model's unchecked words.
 WRITES, GUARDS, DISCARDS = ({"draft": role} for role in ("writes", "guards", "discards"))
-BOUNDED = {"bounded": "by a counter in state"}
+BOUNDED = {"bounded": "by how often it ran, or by what it leaves in state"}
 
 
 def transient(error: Exception) -> bool:
@@ -68,7 +68,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("call_tools", call_tools(s.toolbox, declined=say.declined), timeout=t.tools, metadata=BOUNDED, destinations=CAN_FAIL)
         # what is said
         .add_node("select_model", select_model(s.models, prompting, s.tokens, output_tokens=a.models.output_tokens), destinations=CAN_FAIL)
-        .add_node("respond", respond(s.models, prompting), timeout=t.respond, retry_policy=TRANSIENT, metadata=WRITES, destinations=CAN_FAIL)
+        .add_node("respond", respond(s.models, prompting), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
         .add_node("guard_output", guard_output(s.output_rail), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
         .add_node("refuse", refuse(refused=say.refused, apology=say.apology), metadata=DISCARDS, destinations=CAN_FAIL)
         # what stays

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from antiphon.nodes.recover import AROUND_THE_MODEL, BEFORE_RETRIEVAL
-from antiphon.nodes.state import State
+from antiphon.nodes.state import State, times_run
 from antiphon.tools.retrieval.analysis import terms
 
 VAGUE = 1
@@ -52,7 +52,7 @@ def after_retrieval(
     ) -> Literal["ask_clarification", "abstain", "choose_tools", "select_model", "respond"]:
         intent = state["intent"]
         confident = (state["retrieval_confidence"] or 0.0) >= min_confidence
-        if intent is not None and "tools" in intent.needs and state["rounds"] == 0:
+        if intent is not None and "tools" in intent.needs and not times_run(state, "choose_tools"):
             return "choose_tools"
         if confident:
             return "respond" if state["failure"] else "select_model"
@@ -96,7 +96,7 @@ def after_recovery(
     node = failure.node if failure else ""
     if state["answer"]:
         return "__end__" if node == "account" else "account"
-    if state["recoveries"] == 1 and state["question"]:
+    if times_run(state, "recover") == 1 and state["question"]:
         if node in BEFORE_RETRIEVAL:
             return "retrieve_context"
         if node in AROUND_THE_MODEL:

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         description="Gateway keys, comma-separated: key=tenant[/user]. None: loopback only.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="warning", description="Least severe log line written to standard error."
+        default="error", description="Least severe log line written to standard error."
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Log line form.")
     hash_key: SecretStr = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, get_type_hints
+from weakref import WeakValueDictionary
 
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
@@ -79,6 +81,7 @@ class Conversations:
         """Serve `graph`; `prepare` is awaited with the tenant before each message."""
         self.graph = graph
         self._prepare = prepare
+        self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ask(self, text: str, *, context: Context, thread: str = "") -> Turn:
         """Run one message; a new thread is started when none is named.
@@ -244,6 +247,10 @@ class Conversations:
             await self._own(config, context)
             await self._saver().adelete_thread(config["configurable"]["thread_id"])
 
+    def _alone(self, config: RunnableConfig) -> asyncio.Lock:
+        """Return the thread's lock in this process, kept as long as someone holds or awaits it."""
+        return self._busy.setdefault(str(config["configurable"]["thread_id"]), asyncio.Lock())
+
     def _saver(self) -> BaseCheckpointSaver[str]:
         saver = self.graph.checkpointer
         if not isinstance(saver, BaseCheckpointSaver):
@@ -289,14 +296,16 @@ class Conversations:
         self, given: Input | Command[str] | None, config: RunnableConfig, context: Context
     ) -> AsyncIterator[Event]:
         began = time.perf_counter()
-        async for update in self.graph.astream(
-            given, config, context=context, stream_mode="updates"
-        ):
-            for node, changed in update.items():
-                trail = changed.get("trail") if isinstance(changed, dict) else None
-                if trail:
-                    yield Event(kind="node", node=node, ms=trail[-1]["ms"])
-        snapshot = await self.graph.aget_state(config)
+        # Two messages to one thread at once take turns: else one would write over the other.
+        async with self._alone(config):
+            async for update in self.graph.astream(
+                given, config, context=context, stream_mode="updates"
+            ):
+                for node, changed in update.items():
+                    trail = changed.get("trail") if isinstance(changed, dict) else None
+                    if trail:
+                        yield Event(kind="node", node=node, ms=trail[-1]["ms"])
+            snapshot = await self.graph.aget_state(config)
         thread = str(config["configurable"]["thread_id"]).removeprefix(f"{context.tenant}/")
         took = (time.perf_counter() - began) * 1000
         turn = turn_of(snapshot, thread=thread, latency_ms=round(took, 1))

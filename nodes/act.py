@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
-from antiphon.nodes.state import Context, Node, State, Update, caller, knobs, step
+from antiphon.nodes.state import Context, Node, State, Update, caller, knobs, step, times_run
 from antiphon.tools.models import LAST_RESORT, Models, Selection, Task
 from antiphon.tools.tokens import TokenCounter
 from antiphon.tools.toolbox import Plan, Toolbox, ToolCall, ToolResult, ToolSpec
@@ -27,7 +27,7 @@ def choose_tools(toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt:
 
     @step
     async def choose_tools(state: State, *, runtime: Runtime[Context]) -> Update:
-        if state["rounds"] >= MAX_ROUNDS:
+        if times_run(state, "choose_tools") >= MAX_ROUNDS:
             return {"calls": (), "missing": None}
         context = knobs(runtime)
         messages = prompt(state, context)
@@ -122,7 +122,6 @@ def _planned(state: State, plan: Plan) -> Update:
     return {
         "calls": plan.calls,
         "missing": plan.missing,
-        "rounds": state["rounds"] + 1,
         "phase": "tool_execution" if plan.calls else "information_gathering",
     }
 

@@ -70,7 +70,6 @@ def recover(*, apology: str) -> Node:
     async def recover(state: State, *, runtime: Runtime[Context]) -> Update:
         failure = state["failure"]
         update: Update = {
-            "recoveries": state["recoveries"] + 1,
             "phase": "error_recovery",
             "outcome": state["outcome"] if state["answer"] else "degraded",
             "draft": "",

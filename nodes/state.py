@@ -136,8 +136,6 @@ class State(TypedDict, total=False):
     calls: tuple[ToolCall, ...]
     """Still to run; the first is next."""
     results: tuple[ToolResult, ...]
-    rounds: int
-    """How often tools were chosen this turn."""
     missing: Missing | None
     """An argument to ask the user for."""
     selection: Selection | None
@@ -155,8 +153,6 @@ class State(TypedDict, total=False):
     violations: tuple[Violation, ...]
     failure: Failure | None
     """The latest fault; the turn is degraded once there was one."""
-    recoveries: int
-    """How often error recovery ran this turn."""
 
 
 Update = State
@@ -188,6 +184,11 @@ def caller(runtime: Runtime[Context]) -> Caller:
     return Caller(tenant=context.tenant, user=context.user, thread=thread)
 
 
+def times_run(state: State, node: str) -> int:
+    """Return how often a node has run this turn: what bounds every loop."""
+    return sum(done["node"] == node for done in state["trail"])
+
+
 def fresh_turn(turn: str, started: float) -> Update:
     """Return the update that empties everything that belongs to one turn."""
     return State(
@@ -206,7 +207,6 @@ def fresh_turn(turn: str, started: float) -> Update:
         retrieval_confidence=None,
         calls=(),
         results=(),
-        rounds=0,
         missing=None,
         selection=None,
         draft="",
@@ -220,7 +220,6 @@ def fresh_turn(turn: str, started: float) -> Update:
         model_failures=(),
         violations=(),
         failure=None,
-        recoveries=0,
     )
 
 

@@ -216,6 +216,17 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_two_messages_at_once_take_turns(tmp_path: Path) -> None:
+    """A double click loses neither message nor answer."""
+    async with Opened(tmp_path) as talk:
+        turns = await asyncio.gather(
+            *(talk.ask(f"{QUESTION} ({n})", context=ME, thread="t") for n in range(3))
+        )
+        said = await talk.messages(context=ME, thread="t")
+    assert {turn.outcome for turn in turns} == {"answered"}
+    assert [message["role"] for message in said] == ["user", "assistant"] * 3
+
+
 async def test_a_cancelled_turn_leaves_the_thread_usable(tmp_path: Path) -> None:
     """Stopping in the middle of an answer loses nothing that was said before."""
 

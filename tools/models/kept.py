@@ -46,7 +46,7 @@ class KeptVectors:
 
     def _read(self) -> dict[str, list[float]]:
         try:
-            with np.load(self._path, allow_pickle=False) as stored:
+            with self._path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 keys: NDArray[np.str_] = stored["keys"]
                 vectors: NDArray[np.float32] = stored["vectors"]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):

@@ -100,11 +100,17 @@ def _failing_tool(recent: Recent) -> str:
 
 def _blocked(recent: Recent) -> Sequence[Reading]:
     turn = recent.turns[-1]
-    guards = [g for g, severity, action in turn.violations if (severity, action) == _CRITICAL]
+    guards = [
+        guard
+        for guard, severity, action in turn.violations
+        if (severity, action) == _CRITICAL and guard not in _NO_DANGER
+    ]
     return [Reading(value=len(guards), details={"turn": turn.turn, "guard": ", ".join(guards)})]
 
 
 _CRITICAL = ("critical", "blocked")
+_NO_DANGER = frozenset({"size"})
+"""A message that is too long is refused, but harms nobody."""
 
 
 def _outages(recent: Recent) -> Sequence[Reading]:
