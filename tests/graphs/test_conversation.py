@@ -243,7 +243,7 @@ async def hangs(*_: object, **__: object) -> dict[str, object]:
 async def test_a_fault_in_any_node_still_ends_in_an_answer(node: str, fault: Fault) -> None:
     """Whatever node raises or hangs, recovery runs, the reason is kept and the user is told."""
     given = {name: make() for name, make in WAY_IN.get(node, {}).items()}
-    quick = Deadlines(default=0.3, guard=0.3, retrieve=0.3, respond=0.3, tools=0.3)
+    quick = Deadlines(default=0.6, guard=0.6, retrieve=0.6, respond=0.6, tools=0.6)
     table = build_conversation(fake_services(**given, deadlines=quick))
     broken = {node} if node != "recover" else {"recover", "respond"}
     for name in broken:
