@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
@@ -33,7 +33,7 @@ def choose_tools(toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt:
         messages = prompt(state, context)
         selection = models.select(_task(tokens.count_messages(messages), context))
         if selection.model == LAST_RESORT or state["missing"] is not None:
-            return _planned(state, await _by_similarity(toolbox, state))
+            return _planned(await _by_similarity(toolbox, state))
         return await _by_model(toolbox, models, selection, messages, state)
 
     return choose_tools
@@ -87,38 +87,37 @@ async def _by_model(
     messages: list[BaseMessage],
     state: State,
 ) -> Update:
-    offered = [spec.tool for spec in toolbox.specs()]
+    allowed = state["intent"].tools if state["intent"] else ()
+    offered = [spec.tool for spec in toolbox.specs() if not allowed or spec.name in allowed]
     reply = await models.reply(selection, messages, tools=offered)
-    asked: AIMessage = reply.message
-    plans = [
-        toolbox.validate(call["name"], call["args"], turn=state["turn"])
-        for call in asked.tool_calls
-    ]
-    together = reduce(
-        lambda all_, plan: Plan(
-            calls=(*all_.calls, *plan.calls),
-            missing=all_.missing or plan.missing,
-            rejected=(*all_.rejected, *plan.rejected),
-        ),
-        plans,
-        Plan(),
-    )
     if reply.model == LAST_RESORT:
-        together = await _by_similarity(toolbox, state)
+        plan = await _by_similarity(toolbox, state)
+    else:
+        plan = _joined(
+            toolbox.validate(call["name"], call["args"], turn=state["turn"])
+            for call in reply.message.tool_calls
+            if not allowed or call["name"] in allowed
+        )
     done = {result.call_id for result in state["results"]}
-    fresh = Plan(
-        calls=tuple(call for call in together.calls if call.id not in done),
-        missing=together.missing,
-    )
     return {
-        **_planned(state, fresh),
+        **_planned(replace(plan, calls=tuple(call for call in plan.calls if call.id not in done))),
         "usage": state["usage"] + reply.usage,
         "cost_usd": state["cost_usd"] + reply.cost_usd,
         "model_failures": (*state["model_failures"], *reply.failed),
     }
 
 
-def _planned(state: State, plan: Plan) -> Update:
+def _joined(plans: Iterable[Plan]) -> Plan:
+    """Return one plan for all the calls of a model's message; the first question comes first."""
+    plans = tuple(plans)
+    return Plan(
+        calls=tuple(call for plan in plans for call in plan.calls),
+        missing=next((plan.missing for plan in plans if plan.missing), None),
+        rejected=tuple(why for plan in plans for why in plan.rejected),
+    )
+
+
+def _planned(plan: Plan) -> Update:
     return {
         "calls": plan.calls,
         "missing": plan.missing,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,6 +19,8 @@ from fakes import (
     FakeToolbox,
     fake_services,
 )
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.tools import BaseTool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from antiphon.graphs.conversation import build_conversation
@@ -28,6 +30,8 @@ from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import KnowledgeUnavailable
 from antiphon.tools.guards import Violation
+from antiphon.tools.models import Reply, Selection
+from antiphon.tools.retrieval import Where
 from antiphon.tools.toolbox import Missing, Plan
 
 ANSWERED = (
@@ -170,6 +174,57 @@ async def test_a_missing_argument_is_asked_for_and_then_used() -> None:
     assert len(box.ran) == 1
 
 
+async def test_a_model_that_calls_tools_sees_their_results_and_then_answers() -> None:
+    """With a tool-calling model the loop is: its calls, their results, its answer."""
+
+    class Caller(FakeModels):
+        async def reply(
+            self,
+            selection: Selection,
+            messages: Sequence[BaseMessage],
+            *,
+            tools: Sequence[BaseTool] = (),
+        ) -> Reply:
+            reply = await super().reply(selection, messages)
+            if not tools or "noted" in str(messages).lower():
+                return reply
+            call = {"name": "note_return", "args": {"order_id": "LL-10001"}, "id": "c1"}
+            return replace(reply, message=AIMessage(content="", tool_calls=[call]))
+
+    box, models = FakeToolbox(), Caller(name="openai:some", says="It is noted.")
+    turn = await ask(
+        fake_services(intents=FakeIntents([ACTION]), toolbox=box, models=models), "send it back"
+    )
+    assert len(box.ran) == 1
+    assert turn.answer == "It is noted."
+    assert turn.path[5:9] == ("choose_tools", "call_tools", "choose_tools", "select_model")
+
+
+async def test_a_model_cannot_call_a_tool_that_the_intent_does_not_allow() -> None:
+    """What is not offered is not run, whatever the model asks for."""
+
+    class Overreaching(FakeModels):
+        async def reply(
+            self,
+            selection: Selection,
+            messages: Sequence[BaseMessage],
+            *,
+            tools: Sequence[BaseTool] = (),
+        ) -> Reply:
+            call = {"name": "note_return", "args": {"order_id": "LL-10001"}, "id": "c1"}
+            reply = await super().reply(selection, messages)
+            return replace(reply, message=AIMessage(content="Done.", tool_calls=[call]))
+
+    box = FakeToolbox()
+    other = replace(ACTION, tools=("store_hours",))
+    await ask(
+        fake_services(
+            intents=FakeIntents([other]), toolbox=box, models=Overreaching(name="openai:some")
+        )
+    )
+    assert box.ran == []
+
+
 async def test_a_reply_that_answers_nothing_is_not_a_dead_end() -> None:
     """When no tool takes the reply, it is looked up as a question of its own."""
 
@@ -281,7 +336,9 @@ async def test_a_fault_is_never_cached() -> None:
     """A degraded answer is not given to the next one who asks."""
 
     class Down(FakeKnowledge):
-        async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[()]:
+        async def search(
+            self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+        ) -> tuple[()]:
             raise KnowledgeUnavailable("down")
 
     telemetry = FakeTelemetry()
