@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
@@ -19,20 +20,21 @@ from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load
 from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.incident import Responder, build_incident
-from antiphon.graphs.ingest import ingest_paths
+from antiphon.graphs.ingest import Progress, ingest_paths, redactor
 from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
 from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations, Graph
+from antiphon.nodes.ingest import IngestContext
 from antiphon.prompts.library import PromptError, PromptFiles
-from antiphon.tools.errors import AssistantError
+from antiphon.tools.errors import AssistantError, SettingsError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
 from antiphon.tools.memory.conversation import ConversationMemory
 from antiphon.tools.models import LAST_RESORT, ModelCard
 from antiphon.tools.models.catalog import KNOWN
-from antiphon.tools.models.embeddings import make_embedder
+from antiphon.tools.models.embeddings import make_embedder, make_reranker
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.models.kept import KeptVectors
 from antiphon.tools.models.providers import check_name, connect
@@ -40,7 +42,9 @@ from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.models.scoring import Weights
 from antiphon.tools.privacy import PatternDetector
 from antiphon.tools.resilience import Switches
-from antiphon.tools.retrieval import Embedder, Knowledge
+from antiphon.tools.retrieval import Embedder, Knowledge, Migration, Reindexable, Reindexed
+from antiphon.tools.retrieval.analysis import primary
+from antiphon.tools.retrieval.fetching import Fetcher
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.telemetry.incidents import IncidentLog
 from antiphon.tools.telemetry.logs import build_log
@@ -132,13 +136,21 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
     """
     folder = data_folder(settings, assistant)
     make_folder(folder)
-    embedder, switches, tokens = make_embedder(settings.embedder), Switches(), ApproximateCounter()
+    embedder = make_embedder(settings.embedder, assistant.languages)
+    switches, tokens = Switches(), ApproximateCounter()
     intents, memory = assistant.intents, assistant.memory
     knowledge = _knowledge(settings, assistant, embedder, folder)
     specs = [_spec(form, assistant.folder) for form in assistant.tools]
     wording = KeptVectors(embedder, _wording(assistant, specs), folder / "wording.npz")
+    masked = redactor(PatternDetector()) if assistant.knowledge.redact else None
     knowledge.bind(
-        lambda paths, tenant: ingest_paths(knowledge.stored, tokens, paths, tenant=tenant)
+        lambda paths, tenant: ingest_paths(
+            knowledge.stored,
+            tokens,
+            paths,
+            context=IngestContext(tenant=tenant, fallback=primary(assistant.languages[0])),
+            redactor=masked,
+        )
     )
     return Services(
         assistant=assistant,
@@ -174,6 +186,7 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
         prompts=_prompts(assistant.folder / "prompts"),
         tokens=tokens,
         telemetry=_telemetry(settings, folder),
+        reranker=make_reranker(settings.reranker),
         switches=switches,
     )
 
@@ -230,29 +243,52 @@ async def ingest(
     runtime: Runtime,
     paths: Sequence[Path],
     *,
-    tenant: str,
-    replace: bool = False,
-    dry_run: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    context: IngestContext,
+    urls: Sequence[str] = (),
+    redact: bool | None = None,
+    allow_private: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, object]:
     """Run the ingest graph; return the report of `antiphon ingest --json`.
 
-    `progress(done, total)` is called per file.
+    `redact` overrules the assistant's own `knowledge.redact`; `allow_private` lets pages come
+    from this machine and its network.
     """
-    knowledge = runtime.services.knowledge
+    services = runtime.services
+    knowledge, assistant = services.knowledge, services.assistant
     declared = knowledge if isinstance(knowledge, DeclaredKnowledge) else None
+    wanted = assistant.knowledge.redact if redact is None else redact
     report = await ingest_paths(
         declared.stored if declared else knowledge,
-        runtime.services.tokens,
+        services.tokens,
         paths,
-        tenant=tenant,
-        replace=replace,
-        dry_run=dry_run,
+        context=replace(context, fallback=primary(assistant.languages[0])),
+        urls=urls,
         progress=progress,
+        redactor=redactor(PatternDetector()) if wanted else None,
+        fetch=Fetcher(allow_private=allow_private).fetched,
     )
-    if replace and not dry_run and declared:
-        await declared.by_hand(tenant)
+    if context.replace and not context.dry_run and declared:
+        await declared.by_hand(context.tenant)
     return report
+
+
+async def rebuild(
+    runtime: Runtime, *, tenant: str | None, progress: Callable[[int, int], None]
+) -> Migration | Reindexed:
+    """Embed a tenant's passages anew; without a tenant, bring all up to this release.
+
+    Raises:
+        SettingsError: the knowledge in use can do neither.
+    """
+    knowledge = runtime.services.knowledge
+    stored = knowledge.stored if isinstance(knowledge, DeclaredKnowledge) else knowledge
+    if not hasattr(stored, "reindex"):
+        raise SettingsError("The knowledge in use cannot be rebuilt", hint="Ingest it again.")
+    store = cast("Reindexable", stored)
+    if tenant is None:
+        return await store.migrate(progress=progress)
+    return await store.reindex(tenant=tenant, progress=progress)
 
 
 def _knowledge(

@@ -36,6 +36,9 @@ class KnowledgeForm(_Form):
     min_confidence: float = Field(
         default=0.5, ge=0, le=1, description="Below this retrieval confidence the bot abstains."
     )
+    redact: bool = Field(
+        default=False, description="Mask emails, phones, cards and the like before storing text."
+    )
 
 
 class IntentForm(_Form):

@@ -28,6 +28,8 @@ from antiphon.nodes.respond import Prompting, refuse, respond, select_model
 from antiphon.nodes.retrieve import abstain, retrieve_context
 from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.retrieval.rewrite import Rewriter
+from antiphon.tools.retrieval.search import Retriever
 
 CAN_FAIL = {"recover": "failed"}
 
@@ -58,11 +60,11 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("guard_input", guard_input(s.input_rail), timeout=t.guard, destinations=CAN_FAIL)
         .add_node("look_up_answer", look_up_answer(s.cache, s.knowledge, enabled=a.cache.enabled, personal=a.cache.personal, shaped_by=shaped_by), destinations=CAN_FAIL)
         .add_node("recall", recall(s.memory), destinations=CAN_FAIL)
-        .add_node("rewrite_query", rewrite_query(), destinations=CAN_FAIL)
+        .add_node("rewrite_query", rewrite_query(Rewriter(s.models, s.prompts, s.tokens)), destinations=CAN_FAIL)
         .add_node("classify_intent", classify_intent(s.intents), destinations=CAN_FAIL)
         .add_node("ask_clarification", ask_clarification(labels, closed=say.clarify, open_ended=say.clarify_open), metadata=DISCARDS, destinations=CAN_FAIL)
         # what is known, what is done
-        .add_node("retrieve_context", retrieve_context(s.knowledge, s.tokens, **know), timeout=t.retrieve, retry_policy=TRANSIENT, destinations=CAN_FAIL)
+        .add_node("retrieve_context", retrieve_context(Retriever(s.knowledge, reranker=s.reranker), s.tokens, **know), timeout=t.retrieve, retry_policy=TRANSIENT, destinations=CAN_FAIL)
         .add_node("abstain", abstain(wording=say.abstain, nearest=say.nearest), metadata=BOUNDED, destinations=CAN_FAIL)
         .add_node("choose_tools", choose_tools(s.toolbox, s.models, s.tokens, prompting.choice), timeout=t.respond, metadata={**WRITES, **BOUNDED}, destinations=CAN_FAIL)
         .add_node("call_tools", call_tools(s.toolbox, declined=say.declined), timeout=t.tools, metadata=BOUNDED, destinations=CAN_FAIL)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from antiphon.tools.errors import StorageUnwritable
-from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage
+from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage, Where
 
 Ingest = Callable[[Sequence[Path], str], Awaitable[object]]
 """Ingests paths for a tenant."""
@@ -63,10 +63,12 @@ class DeclaredKnowledge:
             ) from error
         self._ready[tenant] = asyncio.create_task(_nothing())
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
         """Return the best hits, best first, by hybrid search."""
         await self.ready(tenant)
-        return await self.stored.search(query, tenant=tenant, limit=limit)
+        return await self.stored.search(query, tenant=tenant, limit=limit, where=where)
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
         """Make `source` consist of exactly these passages; embed only those that are new."""

@@ -1,11 +1,13 @@
-"""The table: knowledge in, a file per pass; and what runs it over files and folders."""
+"""The table: knowledge in, batch by batch; and what runs it over files, folders and pages."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +15,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
 from antiphon.nodes.ingest import (
+    Fetch,
     IngestContext,
     IngestInput,
     IngestState,
@@ -20,20 +23,28 @@ from antiphon.nodes.ingest import (
     Report,
     chunk_document,
     conclude,
+    current,
     embed_and_upsert,
+    is_full,
     load_file,
     redact,
 )
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.privacy import Detector
 from antiphon.tools.retrieval import Knowledge
+from antiphon.tools.retrieval.fetching import Fetcher, page
 from antiphon.tools.retrieval.loaders import discover
 from antiphon.tools.tokens import TokenCounter
 
-Next = Literal["load", "conclude"]
+Next = Literal["load", "embed_and_upsert", "conclude"]
 IngestGraph = StateGraph[IngestState, IngestContext, IngestInput, IngestState]
 BOUNDED = {"bounded": "by the number of files"}
+STRETCH = re.compile(r"[\s\S]{20000,40000}?\n[ \t\r]*\n|[\s\S]{40000}")
+"""How long texts are cut for the detector, whose work grows faster than the text."""
 STEPS_PER_FILE = 4
-"""Nodes a file passes through."""
+"""Nodes a file passes through at most: each storing step is done with a file at least."""
+Progress = Callable[[int, int, int], None]
+"""Told how many files are done, of how many, and the passages so far."""
 
 
 def transient(error: Exception) -> bool:
@@ -45,9 +56,13 @@ PATIENT = RetryPolicy(max_attempts=3, initial_interval=0.5, retry_on=transient)
 
 
 def build_ingest(
-    knowledge: Knowledge, tokens: TokenCounter, *, redactor: Redactor | None = None
+    knowledge: Knowledge,
+    tokens: TokenCounter,
+    *,
+    redactor: Redactor | None = None,
+    fetch: Fetch | None = None,
 ) -> IngestGraph:
-    """Declare the way of a file into the knowledge, and on to the next."""
+    """Declare the way of a file into the batch, and of a batch into the knowledge."""
     return (
         StateGraph(
             IngestState,
@@ -55,15 +70,17 @@ def build_ingest(
             input_schema=IngestInput,
             output_schema=IngestState,
         )
-        .add_node("load", load_file(), metadata=BOUNDED)
+        .add_node("load", load_file(fetch or Fetcher().fetched), metadata=BOUNDED)
         .add_node("redact", redact(redactor))
         .add_node("chunk", chunk_document(tokens))
-        .add_node("embed_and_upsert", embed_and_upsert(knowledge), retry_policy=PATIENT)
+        .add_node(
+            "embed_and_upsert", embed_and_upsert(knowledge), retry_policy=PATIENT, metadata=BOUNDED
+        )
         .add_node("conclude", conclude(knowledge), retry_policy=PATIENT)
         .add_edge(START, "load")
         .add_conditional_edges("load", after_load)
         .add_conditional_edges("redact", after_redact)
-        .add_conditional_edges("chunk", after_chunk)
+        .add_conditional_edges("chunk", after_file)
         .add_conditional_edges("embed_and_upsert", after_upsert)
         .add_edge("conclude", END)
     )
@@ -71,22 +88,44 @@ def build_ingest(
 
 def after_load(state: IngestState) -> Literal["redact", Next]:
     """Go on with what was read."""
-    return "redact" if state["document"] else after_upsert(state)
+    return "redact" if state["document"] else after_file(state)
 
 
 def after_redact(state: IngestState) -> Literal["chunk", Next]:
     """Go on with what could be checked."""
-    return "chunk" if state["document"] else after_upsert(state)
+    return "chunk" if state["document"] else after_file(state)
 
 
-def after_chunk(state: IngestState) -> Literal["embed_and_upsert", Next]:
-    """Go on with what holds passages."""
-    return "embed_and_upsert" if state["passages"] else after_upsert(state)
+def after_file(state: IngestState) -> Next:
+    """Take the next file while there is room in the batch; store it when full, or at the end."""
+    batch = state.get("batch", ())
+    if current(state) and not is_full(batch):
+        return "load"
+    return "embed_and_upsert" if batch else "conclude"
 
 
 def after_upsert(state: IngestState) -> Next:
-    """Take the next file, or conclude after the last."""
-    return "load" if state["report"].done < len(state["sources"]) else "conclude"
+    """Store what was kept out first, then take the next file, or conclude after the last."""
+    if state["batch"]:
+        return "embed_and_upsert"
+    return "load" if current(state) else "conclude"
+
+
+def redactor(detector: Detector) -> Redactor:
+    """Return what finds the spans that may not be stored, a stretch of paragraphs at a time."""
+
+    def find(text: str) -> list[tuple[int, int]]:
+        cuts = [0, *(m.end() for m in STRETCH.finditer(text)), len(text)]
+        return [
+            (start + span.start, start + span.end)
+            for start, end in pairwise(cuts)
+            for span in detector.find(text[start:end])
+        ]
+
+    async def spans(text: str) -> list[tuple[int, int]]:
+        return await asyncio.to_thread(find, text)
+
+    return spans
 
 
 async def ingest_paths(
@@ -94,33 +133,32 @@ async def ingest_paths(
     tokens: TokenCounter,
     paths: Sequence[Path],
     *,
-    tenant: str,
-    replace: bool = False,
-    dry_run: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    context: IngestContext,
+    urls: Sequence[str] = (),
+    progress: Progress | None = None,
     redactor: Redactor | None = None,
+    fetch: Fetch | None = None,
 ) -> dict[str, object]:
-    """Ingest files and folders; return the report of `antiphon ingest --json`.
-
-    `progress(done, total)` is called per file.
+    """Ingest files, folders and pages; return the report of `antiphon ingest --json`.
 
     Raises:
         InputError: a path does not exist, or there is no document below the paths.
         KnowledgeError: the knowledge itself cannot be written.
     """
     began = time.perf_counter()
-    sources = await asyncio.to_thread(discover, paths)
-    graph = build_ingest(knowledge, tokens, redactor=redactor).compile(name="ingest")
+    sources = await asyncio.to_thread(discover, paths) if paths else ()
+    sources += tuple(page(url) for url in dict.fromkeys(urls))
+    graph = build_ingest(knowledge, tokens, redactor=redactor, fetch=fetch).compile(name="ingest")
     report = Report()
     async for state in graph.astream(
         {"sources": sources},
         {"recursion_limit": STEPS_PER_FILE * len(sources) + 2},
-        context=IngestContext(tenant=tenant, replace=replace, dry_run=dry_run),
+        context=context,
         stream_mode="values",
     ):
         known: Report = state.get("report", report)
         if progress and known.done > report.done:
-            progress(known.done, len(sources))
+            progress(known.done, len(sources), known.passages)
         report = known
     return {
         **asdict(report),

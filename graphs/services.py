@@ -16,6 +16,7 @@ from antiphon.tools.memory import MemoryManager
 from antiphon.tools.models import Models
 from antiphon.tools.resilience import Switches
 from antiphon.tools.retrieval import Embedder, Knowledge
+from antiphon.tools.retrieval.rerank import WORDING, Reranker
 from antiphon.tools.telemetry import Alert, Telemetry
 from antiphon.tools.tokens import TokenCounter
 from antiphon.tools.toolbox import Toolbox
@@ -54,6 +55,8 @@ class Services:
     prompts: Prompts
     tokens: TokenCounter
     telemetry: Telemetry
+    reranker: Reranker | None = WORDING
+    """Gives the first passages a second look; None keeps the order of the search."""
     respond_to: Callable[[Sequence[Alert]], Awaitable[None]] = unattended
     """Starts the incident graph for alerts that fired; must return at once."""
     switches: Switches = field(default_factory=Switches)

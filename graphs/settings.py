@@ -32,8 +32,13 @@ class Settings(BaseSettings):
     model_key: SecretStr = Field(default=SecretStr(""), description="Key for the model's provider.")
     gguf: Path | None = Field(default=None, description="GGUF weights for the local model.")
     embedder: str = Field(
-        default="minilm",
-        description="minilm (int8 ONNX, in the package) or a sentence-transformers name or path.",
+        default="",
+        description="minilm (English), multilingual (extra), or a sentence-transformers name or "
+        "path. Not set: by the assistant's languages.",
+    )
+    reranker: str = Field(
+        default="wording",
+        description="wording (no model), none, or a cross-encoder's name or path.",
     )
     weaviate_url: str = Field(
         default="", description="http(s)://host:port of Weaviate; SQLite when not set."

@@ -1,24 +1,34 @@
-"""Knowledge in, one file per pass: load, redact, chunk, embed and upsert; then conclude.
+"""Knowledge in: load, redact and chunk file by file, embed and upsert by the batch; conclude.
 
-What is wrong with one file is written into the report and the next file follows; what is wrong
-with the knowledge itself ends the run.
+Only a batch is held at a time. What is wrong with one file is written into the report and the next
+file follows; what is wrong with the knowledge itself ends the run.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypedDict
 
 from langgraph.runtime import Runtime
 
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.retrieval.chunking import chunk
+from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.loaders import Source, load
 from antiphon.tools.retrieval.passages import Change, Document, Knowledge, Passage
 from antiphon.tools.tokens import TokenCounter
 
+BATCH_PASSAGES = 256
+"""Passages that are gathered before they are embedded together."""
+WRITERS = 32
+"""Files that are written side by side, so that their passages share the embedder's batches."""
+
+Fetch = Callable[[str], AbstractAsyncContextManager[Path]]
+"""Fetches a page into a file that is gone on leaving. Raises InputError."""
 Redactor = Callable[[str], Awaitable[Sequence[tuple[int, int]]]]
 """Finds the spans of a text that may not be stored."""
 
@@ -32,6 +42,12 @@ class IngestContext:
     """Forget every source that is not among the files."""
     dry_run: bool = False
     """Change nothing; `added`, `unchanged` and `removed` are then told from passage counts."""
+    labels: tuple[str, ...] = ()
+    """Access labels of files that name none."""
+    language: str = ""
+    """Language of files that name none; empty: it is detected."""
+    fallback: str = "en"
+    """Language where a text is too short to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +74,31 @@ class Report:
 
     @property
     def done(self) -> int:
-        """Files looked at so far."""
+        """Files dealt with so far."""
         return self.files + len(self.failed)
 
     def reject(self, source: Source, reason: str) -> Report:
         """Return the report with one more failed file."""
         return replace(self, failed=(*self.failed, Rejected(path=source.source, reason=reason)))
+
+    def add(self, passages: int, change: Change) -> Report:
+        """Return the report with one more file taken in."""
+        return replace(
+            self,
+            files=self.files + 1,
+            passages=self.passages + passages,
+            added=self.added + change.added,
+            unchanged=self.unchanged + change.unchanged,
+            removed=self.removed + change.removed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A file's passages, waiting to be stored."""
+
+    source: str
+    passages: tuple[Passage, ...]
 
 
 class IngestInput(TypedDict):
@@ -73,13 +108,24 @@ class IngestInput(TypedDict):
 
 
 class IngestState(TypedDict, total=False):
-    """Where an ingestion stands; only one document is held at a time."""
+    """Where an ingestion stands."""
 
     sources: tuple[Source, ...]
     report: Report
     document: Document | None
     """None where the file was rejected."""
-    passages: tuple[Passage, ...]
+    batch: tuple[Cut, ...]
+
+
+def current(state: IngestState) -> Source | None:
+    """Return the file that is next to be read or being worked on; None after the last."""
+    at = state.get("report", Report()).done + len(state.get("batch", ()))
+    return state["sources"][at] if at < len(state["sources"]) else None
+
+
+def is_full(batch: Sequence[Cut]) -> bool:
+    """Say whether enough passages wait for the embedder."""
+    return sum(len(cut.passages) for cut in batch) >= BATCH_PASSAGES
 
 
 class IngestNode(Protocol):
@@ -100,17 +146,31 @@ class FileNode(Protocol):
         ...
 
 
-def load_file() -> FileNode:
-    """Read the next file; what cannot be read is reported."""
+def load_file(fetch: Fetch) -> IngestNode:
+    """Read the next file or page; what cannot be read is reported."""
 
-    async def load_next(state: IngestState) -> IngestState:
-        report = state.get("report", Report())
-        source = state["sources"][report.done]
+    async def load_next(state: IngestState, *, runtime: Runtime[IngestContext]) -> IngestState:
+        context, report = runtime.context, state.get("report", Report())
+        source = current(state)
+        if source is None:
+            return {"report": report, "document": None}
         try:
-            document = await asyncio.to_thread(load, source)
+            if source.url:
+                async with fetch(source.url) as path:
+                    document = await asyncio.to_thread(load, replace(source, path=path))
+            else:
+                document = await asyncio.to_thread(load, source)
         except AntiphonError as error:
             return {"report": report.reject(source, error.message), "document": None}
-        return {"report": report, "document": document}
+        language, start = document.language or context.language, document.body_start
+        return {
+            "report": report,
+            "document": replace(
+                document,
+                labels=document.labels or context.labels,
+                language=language or detect(document.text[start:], otherwise=context.fallback),
+            ),
+        }
 
     return load_next
 
@@ -122,16 +182,15 @@ def redact(redactor: Redactor | None) -> FileNode:
     """
 
     async def mask(state: IngestState) -> IngestState:
-        document, report = state["document"], state["report"]
-        if redactor is None or document is None:
+        document, source = state["document"], current(state)
+        if redactor is None or document is None or source is None:
             return {}
         try:
             spans = await redactor(document.text)
             title = await redactor(document.title)
         except AntiphonError as error:
-            source = state["sources"][report.done]
             reason = f"Not checked for personal data: {error.message}"
-            return {"report": report.reject(source, reason), "document": None}
+            return {"report": state["report"].reject(source, reason), "document": None}
         masked = replace(
             document, text=_masked(document.text, spans), title=_masked(document.title, title)
         )
@@ -141,45 +200,67 @@ def redact(redactor: Redactor | None) -> FileNode:
 
 
 def chunk_document(tokens: TokenCounter) -> FileNode:
-    """Cut the document into passages; one without words is rejected."""
+    """Cut the document into passages and lay them to the batch; one without words is rejected."""
 
     async def cut(state: IngestState) -> IngestState:
-        document, report = state["document"], state["report"]
+        document, source = state["document"], current(state)
         passages = await asyncio.to_thread(chunk, document, tokens=tokens) if document else ()
-        if not passages:
-            rejected = report.reject(state["sources"][report.done], "Empty: it holds no words")
-            return {"report": rejected, "document": None, "passages": ()}
-        return {"passages": passages}
+        if source is None or not passages:
+            report = state["report"]
+            rejected = report.reject(source, "Empty: it holds no words") if source else report
+            return {"report": rejected, "document": None}
+        done = Cut(source=source.source, passages=passages)
+        return {"batch": (*state.get("batch", ()), done), "document": None}
 
     return cut
 
 
 def embed_and_upsert(knowledge: Knowledge) -> IngestNode:
-    """Make the knowledge hold exactly these passages of the file.
+    """Make the knowledge hold exactly these passages of each file in the batch.
 
     One step and not two: only the knowledge knows which passages it lacks, and those alone are
-    embedded.
+    embedded. Files that a short outage kept out stay in the batch; where it kept all out, it is
+    raised, so that the node's retry policy waits.
     """
 
     async def store(state: IngestState, *, runtime: Runtime[IngestContext]) -> IngestState:
-        context, report, passages = runtime.context, state["report"], state["passages"]
-        source = state["sources"][report.done].source
+        context, report, batch = runtime.context, state["report"], state["batch"]
         if context.dry_run:
-            stored = (await knowledge.inventory(tenant=context.tenant)).sources.get(source, 0)
-            change = _expected(stored, len(passages))
-        else:
-            change = await knowledge.upsert(source, passages, tenant=context.tenant)
-        report = replace(
-            report,
-            files=report.files + 1,
-            passages=report.passages + len(passages),
-            added=report.added + change.added,
-            unchanged=report.unchanged + change.unchanged,
-            removed=report.removed + change.removed,
+            stored = (await knowledge.inventory(tenant=context.tenant)).sources
+            for cut in batch:
+                change = _expected(stored.get(cut.source, 0), len(cut.passages))
+                report = report.add(len(cut.passages), change)
+            return {"report": report, "batch": ()}
+        outcomes = await _upserted(knowledge, batch, context.tenant)
+        for cut, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Change):
+                report = report.add(len(cut.passages), outcome)
+        failed = [error for error in outcomes if isinstance(error, AntiphonError)]
+        fatal = [error for error in failed if not error.retryable]
+        if fatal or len(failed) == len(batch):
+            raise (fatal or failed)[0]
+        late = tuple(
+            cut for cut, out in zip(batch, outcomes, strict=True) if not isinstance(out, Change)
         )
-        return {"report": report, "document": None, "passages": ()}
+        return {"report": report, "batch": late}
 
     return store
+
+
+async def _upserted(
+    knowledge: Knowledge, batch: Sequence[Cut], tenant: str
+) -> list[Change | AntiphonError]:
+    """Store files side by side; return what became of each."""
+    writers = asyncio.Semaphore(WRITERS)
+
+    async def one(cut: Cut) -> Change | AntiphonError:
+        async with writers:
+            try:
+                return await knowledge.upsert(cut.source, cut.passages, tenant=tenant)
+            except AntiphonError as error:
+                return error
+
+    return await asyncio.gather(*(one(cut) for cut in batch))
 
 
 def conclude(knowledge: Knowledge) -> IngestNode:

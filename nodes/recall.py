@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
 from antiphon.nodes.guard import WITHHELD
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.memory import MemoryManager
-from antiphon.tools.retrieval.rewrite import standalone
+from antiphon.tools.retrieval.rewrite import Rewriter
 
 
 def recall(memory: MemoryManager) -> Node:
@@ -29,19 +28,25 @@ def recall(memory: MemoryManager) -> Node:
     return recall
 
 
-def rewrite_query() -> Node:
-    """Make the question independent of the history when it leans on it."""
+def rewrite_query(rewriter: Rewriter) -> Node:
+    """Make the question independent of the history, and say what to search for."""
 
     @step
     async def rewrite_query(state: State, *, runtime: Runtime[Context]) -> Update:
-        pending = state.get("pending")
+        question, pending = state["question"], state.get("pending")
         if pending is not None:
-            return {"standalone": f"{pending.question} {state['question']}"}
-        earlier = [
-            message.text
+            joined = f"{pending.question} {question}"
+            return {"standalone": joined, "queries": (joined,)}
+        said = [
+            message
             for message in state["messages"][:-1][-2 * max(state["window"], 1) :]
-            if isinstance(message, HumanMessage) and message.text != WITHHELD
+            if message.text != WITHHELD
         ]
-        return {"standalone": standalone(state["question"], earlier)}
+        found = await rewriter.rewrite(question, said, prefer=knobs(runtime).model)
+        update: Update = {"standalone": found.standalone, "queries": found.queries}
+        if found.reply is not None:
+            update["usage"] = state["usage"] + found.reply.usage
+            update["cost_usd"] = state["cost_usd"] + found.reply.cost_usd
+        return update
 
     return rewrite_query

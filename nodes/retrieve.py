@@ -5,9 +5,9 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
-from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import Card, Citation, pack
+from antiphon.tools.retrieval.search import Retriever
 from antiphon.tools.tokens import TokenCounter
 
 NEAREST = 3
@@ -15,17 +15,18 @@ NEAREST = 3
 
 
 def retrieve_context(
-    knowledge: Knowledge, tokens: TokenCounter, *, top_k: int, budget_tokens: int
+    retriever: Retriever, tokens: TokenCounter, *, top_k: int, budget_tokens: int
 ) -> Node:
     """Search, estimate whether the answer is there, and pack what fits the budget."""
 
     @step
     async def retrieve_context(state: State, *, runtime: Runtime[Context]) -> Update:
         question = state["standalone"] or state["question"]
-        hits = await knowledge.search(question, tenant=knobs(runtime).tenant, limit=top_k)
+        wordings = state.get("queries") or (question,)
+        found = await retriever.search(*wordings, tenant=knobs(runtime).tenant, limit=top_k)
         return {
-            "cards": pack(hits, budget_tokens=budget_tokens, tokens=tokens),
-            "retrieval_confidence": retrieval_confidence(question, hits),
+            "cards": pack(found.hits, budget_tokens=budget_tokens, tokens=tokens, query=question),
+            "retrieval_confidence": retrieval_confidence(question, found.hits),
             "phase": "information_gathering",
         }
 

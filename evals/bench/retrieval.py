@@ -1,227 +1,215 @@
-"""Search quality and speed on a BEIR folder, through the code that answers customers."""
+"""Search quality and speed on a BEIR folder, through the code that answers customers.
+
+Rows put that path beside its own parts and beside what others would do with the same vectors.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
+from antiphon.evals.bench.answers import Asked, containment
+from antiphon.evals.bench.collection import Collection, Query, read
+from antiphon.evals.bench.legs import JUDGED, ids, legs, row, searched
+from antiphon.evals.bench.measures import auroc, averages, quantile
+from antiphon.evals.bench.peers import peers
 from antiphon.evals.bench.report import report
-from antiphon.tools.errors import InputError
+from antiphon.evals.bench.store import TENANT, Store
+from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.graphs.settings import read_settings
 from antiphon.tools.models.embeddings import make_embedder
 from antiphon.tools.retrieval.confidence import retrieval_confidence
-from antiphon.tools.retrieval.local import SqliteKnowledge
-from antiphon.tools.retrieval.passages import Embedder, Hit, Knowledge, Passage
+from antiphon.tools.retrieval.context import fence, pack
+from antiphon.tools.retrieval.passages import Hit, Knowledge
+from antiphon.tools.retrieval.rerank import WORDING
+from antiphon.tools.retrieval.rewrite import queries as wordings
+from antiphon.tools.retrieval.rewrite import standalone
+from antiphon.tools.retrieval.search import Retriever
+from antiphon.tools.tokens import ApproximateCounter
 
-TENANT = "bench"
-SOURCE = "corpus"
-DEPTH = 10
-SPEED_SAMPLE = 128
-
-
-class Closable(Knowledge, Protocol):
-    """A backend that holds a file or a connection."""
-
-    async def close(self) -> None:
-        """Let go of it."""
-        ...
+TIMED = 200
+"""Queries asked one by one of a model that has not seen them; the others use kept vectors."""
+BUDGETS = (1000, 2000, 4000)
+"""Tokens into which what was found is packed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A question, what is relevant to it, and whether the corpus answers it."""
+class Looked:
+    """What the product found for a query, and how sure it is."""
 
-    text: str
-    relevant: Mapping[str, float]
-    answerable: bool
+    question: str
+    hits: tuple[Hit, ...]
+    confidence: float
+
+
+Look = Callable[[Query], Awaitable[Looked]]
 
 
 async def run(
-    data: Path, *, backend: str = "local", limit: int | None = None, cache: Path | None = None
+    data: Path,
+    *,
+    backend: str = "local",
+    limit: int | None = None,
+    language: str = "",
+    cache: bool = False,
 ) -> dict[str, object]:
     """Ingest the corpus, ask the queries, score the order.
 
-    `limit` asks only the first queries; `cache` keeps the ingested file between runs.
+    `limit` asks only the first queries; `language` is the corpus's, else detected; `cache` keeps
+    vectors in the data folder between runs.
     """
-    started = time.perf_counter()
-    passages, queries = read(data)
-    queries = queries[:limit]
-    with TemporaryDirectory() as folder:
-        home = cache or Path(folder)
-        embedder = make_embedder("minilm")
-        knowledge = _open(backend, home / f"{data.name}.sqlite", embedder)
-        try:
-            speed = await _ingest(knowledge, passages, embedder)
-            await knowledge.search(queries[0].text, tenant=TENANT, limit=DEPTH)
-            found, times = await _ask(knowledge, queries)
-        finally:
-            await knowledge.close()
-    figures = {
-        **score(queries, found),
-        "query_p50_ms": statistics.median(times),
-        "query_p95_ms": _quantile(times, 0.95),
-        "passages_per_s": speed,
-        "peak_rss_mb": _peak_rss_mb(),
-        **_abstention(queries, found),
-    }
-    row = {"backend": backend, "passages": len(passages), "queries": len(queries), **figures}
-    return report("retrieval", str(data), figures, [row], time.perf_counter() - started)
-
-
-def read(data: Path) -> tuple[list[Passage], list[Query]]:
-    """Read a BEIR folder: corpus.jsonl, queries.jsonl, qrels/test.tsv."""
-    try:
-        corpus = _lines(data / "corpus.jsonl")
-        asked = _lines(data / "queries.jsonl")
-        qrels = _qrels(data / "qrels" / "test.tsv")
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{str(data)!r} is not a BEIR folder: {error}",
-            hint="expected corpus.jsonl, queries.jsonl and qrels/test.tsv",
-        ) from error
-    passages = [
-        Passage(
-            id=str(doc["_id"]),
-            source=SOURCE,
-            title=str(doc.get("title") or ""),
-            heading="",
-            text=str(doc["text"]),
-            start=0,
-            end=len(str(doc["text"])),
-        )
-        for doc in corpus
-    ]
-    return passages, [_query(one, qrels.get(str(one["_id"]), {})) for one in asked]
-
-
-def score(queries: Sequence[Query], found: Sequence[Sequence[Hit]]) -> dict[str, float]:
-    """Average the ranking measures over the queries that have relevant passages.
-
-    nDCG has linear gains, as in trec_eval and BEIR.
-    """
-    judged = [
-        ([hit.passage.id for hit in hits], query.relevant)
-        for query, hits in zip(queries, found, strict=True)
-        if query.relevant
-    ]
-    if not judged:
-        raise InputError("no query has a relevant passage", hint="check qrels/test.tsv")
-    return {
-        "ndcg@10": 100 * statistics.fmean(_ndcg(ids, rel) for ids, rel in judged),
-        "recall@5": 100 * statistics.fmean(_recall(ids[:5], rel) for ids, rel in judged),
-        "recall@10": 100 * statistics.fmean(_recall(ids[:10], rel) for ids, rel in judged),
-        "mrr": 100 * statistics.fmean(_reciprocal(ids, rel) for ids, rel in judged),
-    }
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """Return the chance that a positive scores above a negative, ties counting half."""
-    marked = sorted([(mark, True) for mark in positive] + [(mark, False) for mark in negative])
-    wins, below = 0.0, 0
-    for _, tied in groupby(marked, key=lambda pair: pair[0]):
-        kinds = [kind for _, kind in tied]
-        ups, downs = kinds.count(True), kinds.count(False)
-        wins += ups * (below + downs / 2)
-        below += downs
-    return wins / (len(positive) * len(negative))
-
-
-async def _ingest(knowledge: Knowledge, passages: Sequence[Passage], embedder: Embedder) -> float:
-    """Return passages stored per second; with all of them cached, the speed on a sample."""
-    started = time.perf_counter()
-    change = await knowledge.upsert(SOURCE, passages, tenant=TENANT)
-    done = change.added
-    if not done:
-        sample = [p.searchable for p in passages[:: max(1, len(passages) // SPEED_SAMPLE)]]
-        started, done = time.perf_counter(), len(sample)
-        await embedder.embed(sample)
-    return done / (time.perf_counter() - started)
-
-
-async def _ask(
-    knowledge: Knowledge, queries: Sequence[Query]
-) -> tuple[list[tuple[Hit, ...]], list[float]]:
-    found, times = [], []
-    for query in queries:
-        started = time.perf_counter()
-        found.append(await knowledge.search(query.text, tenant=TENANT, limit=DEPTH))
-        times.append(1000 * (time.perf_counter() - started))
-    return found, times
-
-
-def _open(backend: str, path: Path, embedder: Embedder) -> Closable:
-    if backend == "local":
-        return SqliteKnowledge(path, embedder)
-    from antiphon.graphs.settings import read_settings
-    from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
-
+    began = time.perf_counter()
     settings = read_settings()
-    if backend != "weaviate" or not settings.weaviate_url:
-        raise InputError(
-            f"no backend {backend!r} here", hint="local, or weaviate with ANTIPHON_WEAVIATE_URL set"
-        )
-    return WeaviateKnowledge(
-        settings.weaviate_url,
-        grpc_port=settings.weaviate_grpc_port,
-        key=settings.weaviate_key.get_secret_value(),
-        embedder=embedder,
-        collection="AntiphonBench",
-    )
+    collection = read(data, language=language, limit=limit)
+    kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
+    vectors = BenchVectors(make_embedder(settings.embedder), kept)
+    with TemporaryDirectory() as folder:
+        store = Store(backend, settings, Path(folder))
+        try:
+            async with store.filled(collection.documents, vectors) as (knowledge, speed):
+                looked, figures = await _product(collection, knowledge, vectors)
+                figures |= {"passages_per_s": speed, "peak_rss_mb": _peak_rss_mb()}
+                figures |= await _answered(collection, looked, vectors)
+                rows = await _compared(collection, knowledge, store, vectors)
+        finally:
+            vectors.save()
+    first = row("default path", [ids(one.hits) for one in looked], collection.queries)
+    first |= {"p50_ms": round(figures["beyond_embed_p50_ms"], 2)}
+    return report("retrieval", str(data), figures, [first, *rows], time.perf_counter() - began)
 
 
-def _abstention(queries: Sequence[Query], found: Sequence[Sequence[Hit]]) -> dict[str, float]:
-    marks = [retrieval_confidence(q.text, h) for q, h in zip(queries, found, strict=True)]
-    yes = [m for m, query in zip(marks, queries, strict=True) if query.answerable]
-    no = [m for m, query in zip(marks, queries, strict=True) if not query.answerable]
-    return {"abstention_auroc": auroc(yes, no)} if yes and no else {}
+def default_path(knowledge: Knowledge) -> Look:
+    """Return what a turn does to find passages."""
+    retriever = Retriever(knowledge, reranker=WORDING)
+
+    async def look(query: Query) -> Looked:
+        said = wordings(query.text, query.earlier)
+        hits = (await retriever.search(*said, tenant=TENANT, limit=JUDGED)).hits
+        question = standalone(query.text, query.earlier)
+        confidence = retrieval_confidence(question, hits)
+        return Looked(question=question, hits=hits, confidence=confidence)
+
+    return look
 
 
-def _ndcg(ids: Sequence[str], relevant: Mapping[str, float]) -> float:
-    gain = sum(relevant.get(i, 0.0) / math.log2(rank + 1) for rank, i in enumerate(ids[:10], 1))
-    best = sorted(relevant.values(), reverse=True)[:10]
-    return gain / sum(value / math.log2(rank + 1) for rank, value in enumerate(best, 1))
+async def _product(
+    collection: Collection, knowledge: Knowledge, vectors: BenchVectors
+) -> tuple[list[Looked], dict[str, float]]:
+    """Ask everything on the default path; return what it found and its figures."""
+    look, queries = default_path(knowledge), collection.queries
+    await look(queries[0])
+    speed = await _timed(look, queries, vectors)
+    await vectors.embed([said for query in queries for said in wordings(query.text, query.earlier)])
+    looked = [await look(query) for query in queries]
+    quality = averages([ids(one.hits) for one in looked], [query.relevant for query in queries])
+    return looked, quality | speed | _abstention(queries, looked) | _packed(queries, looked)
 
 
-def _recall(ids: Sequence[str], relevant: Mapping[str, float]) -> float:
-    return len(set(ids) & set(relevant)) / len(relevant)
+async def _timed(look: Look, queries: Sequence[Query], vectors: BenchVectors) -> dict[str, float]:
+    """Time single questions, and apart what of it the embedding took."""
+    whole, embedding = [], []
+    vectors.live = True
+    for query in queries[:: max(1, len(queries) // TIMED)]:
+        spent, began = vectors.spent_s, time.perf_counter()
+        await look(query)
+        whole.append(1000 * (time.perf_counter() - began))
+        embedding.append(1000 * (vectors.spent_s - spent))
+    vectors.live = False
+    beyond = [took - model for took, model in zip(whole, embedding, strict=True)]
+    return {
+        "query_p50_ms": statistics.median(whole),
+        "query_p95_ms": quantile(whole, 0.95),
+        "embed_p50_ms": statistics.median(embedding),
+        "beyond_embed_p50_ms": statistics.median(beyond),
+        "beyond_embed_p95_ms": quantile(beyond, 0.95),
+    }
 
 
-def _reciprocal(ids: Sequence[str], relevant: Mapping[str, float]) -> float:
-    return next((1 / rank for rank, i in enumerate(ids, 1) if i in relevant), 0.0)
+def _abstention(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str, float]:
+    """Return how well confidence tells what can be answered; beside it the best cosine alone."""
+    marks = {
+        "abstention_auroc": [one.confidence for one in looked],
+        "abstention_auroc_cosine": [
+            max((hit.cosine or 0.0 for hit in one.hits), default=0.0) for one in looked
+        ],
+    }
+    figures = {}
+    for name, values in marks.items():
+        yes = [mark for mark, query in zip(values, queries, strict=True) if query.answerable]
+        no = [mark for mark, query in zip(values, queries, strict=True) if not query.answerable]
+        if yes and no:
+            figures[name] = auroc(yes, no)
+    return figures
 
 
-def _query(record: Mapping[str, object], relevant: Mapping[str, float]) -> Query:
-    metadata = record.get("metadata")
-    answerable = metadata.get("answerable", True) if isinstance(metadata, dict) else True
-    return Query(text=str(record["text"]), relevant=relevant, answerable=bool(answerable))
+def _packed(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str, float]:
+    """Return the share of the right passages found that packing keeps, and budgets overrun."""
+    tokens, overruns, figures = ApproximateCounter(), 0, {}
+    for budget in BUDGETS:
+        kept = []
+        for query, one in zip(queries, looked, strict=True):
+            cards = pack(one.hits, budget_tokens=budget, tokens=tokens, query=one.question)
+            overruns += tokens.count(fence(cards)) > budget
+            right = set(ids(one.hits)) & set(query.relevant)
+            if right:
+                kept.append(len(right & {card.source for card in cards}) / len(right))
+        figures[f"kept@{budget}"] = 100 * statistics.fmean(kept) if kept else 0.0
+    return {**figures, "budget_overruns": float(overruns)}
 
 
-def _lines(path: Path) -> list[dict[str, object]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+async def _answered(
+    collection: Collection, looked: Sequence[Looked], vectors: BenchVectors
+) -> dict[str, float]:
+    """Return how often the answer without a model holds a known one, and its length."""
+    asked = [
+        Asked(text=query.text, answers=query.answers, hits=one.hits)
+        for query, one in zip(collection.queries, looked, strict=True)
+        if query.answers
+    ]
+    if not asked:
+        return {}
+    share, words = await containment(asked, vectors, language=collection.language)
+    return {"answer_containment": share, "answer_words": words}
 
 
-def _qrels(path: Path) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    with path.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-            if float(row["score"]) > 0:
-                found.setdefault(row["query-id"], {})[row["corpus-id"]] = float(row["score"])
-    return found
+async def _compared(
+    collection: Collection, knowledge: Knowledge, store: Store, vectors: BenchVectors
+) -> list[dict[str, object]]:
+    """Return the rows beside the default path: its parts, its additions, the peers."""
+    queries = collection.queries
+    async with store.opened(vectors, 0.0) as keyword, store.opened(vectors, 1.0) as dense:
+        rows = [
+            row(method, rankings, queries)
+            for method, rankings in (await legs(keyword, dense, queries)).items()
+        ]
+    for method, said in _wordings(queries).items():
+        await vectors.embed([text for texts in said for text in texts])
+        rankings, times = await searched(Retriever(knowledge), said)
+        rows.append(row(method, rankings, queries, times_ms=times))
+    # `said` is by now the fullest wording there is.
+    rankings, times = await searched(Retriever(knowledge, reranker=WORDING), said)
+    rows.append(row(f"{method} + rerank", rankings, queries, times_ms=times))
+    return rows + [
+        row(peer.method, peer.rankings, queries, times_ms=peer.times_ms, note=peer.note)
+        for peer in await peers(collection, vectors)
+    ]
 
 
-def _quantile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def _wordings(queries: Sequence[Query]) -> Mapping[str, list[tuple[str, ...]]]:
+    """Return what is searched for by method: as asked, and with the conversation brought in."""
+    asked: dict[str, list[tuple[str, ...]]] = {"hybrid": [(query.text,) for query in queries]}
+    if any(query.earlier for query in queries):
+        asked["hybrid, two turns joined"] = [
+            (" ".join((*query.earlier[-1:], query.text)),) for query in queries
+        ]
+        asked["hybrid + rewrite"] = [wordings(query.text, query.earlier) for query in queries]
+    return asked
 
 
 def _peak_rss_mb() -> float:

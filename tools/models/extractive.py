@@ -33,21 +33,34 @@ from antiphon.tools.tokens import ApproximateCounter, TokenCounter
 
 TOP_PASSAGES = 3
 MOST_QUOTES = 3
-WORDS_WEIGHT = 1.0
-"""What sharing all of the question's words is worth beside a cosine of 1."""
 RANK_WEIGHT = 0.1
 """What the first passage's place is worth; the second's is half of it."""
-WORTH_ADDING = 0.6
-"""A further quote must score this share of the best one."""
-LIST_WORTH_ADDING = 0.85
+HEADING_WORD = 0.5
+"""What a word of the question counts that stands above a sentence, not in it."""
+WORTH_ADDING = 1 / 3
+"""A further quote must have this share of the best one's lead over the mean."""
+LIST_WORTH_ADDING = 2 / 3
 """As above for what takes more than a line or tells of another case: procedures, lists, rows."""
+IN_PROSE = 0.6
+"""A sentence stands for a row of a table when it scores this share of it."""
 SAME_CLAIM = 0.9
 """Cosine from which two sentences speak of the same thing: the newer source's then stands."""
 SAME_CLAIM_BY_TITLE = 0.7
 """The same where the sources have one title: most likely two versions of a document."""
 REPEATED = 0.92
 """Cosine from which a further quote only repeats one already chosen."""
+SAME_FACT = 0.65
+"""The same where its figures were all said before: one fact in other words."""
+MOST_COMPARED = 48
+"""Units whose meaning is compared, those with most of the question's words: bounds the time."""
 
+POINTS_BACK = re.compile(
+    r"(?:this|that|these|those|it|its|they|their|he|his|she|her|such|otherwise|then"
+    r"|dies(?:e[rs]?)?|es|er|sie|dann|sonst|il|elle|ils|elles|cela|ceci|ces|cette"
+    r"|est[aeo]s?|es[ao]s?|él|ellos|ellas)\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins that cannot be read without the one before (en, de, fr, es)."""
 SUPERSEDED = re.compile(
     r"\b(?:superseded|outdated|obsolete|archived|deprecated|withdrawn|no longer valid"
     r"|veraltet|überholt|ersetzt|obsolet[oa]|derogad[oa]|périmée?|remplacée?)\b",
@@ -65,7 +78,7 @@ class Extractive(BaseChatModel):
     put words into its mouth by typing a fence.
     """
 
-    max_words: int = 60
+    max_words: int = 80
     """Longest answer; a numbered procedure may take twice that, since half of one is none."""
     unknown: str = "I don't know: nothing I have been given answers that."
     """What it says when there is nothing to quote."""
@@ -77,7 +90,7 @@ class Extractive(BaseChatModel):
     def __init__(
         self,
         embedder: Embedder,
-        max_words: int = 60,
+        max_words: int = 80,
         *,
         unknown: str = "",
         language: str = "en",
@@ -136,10 +149,15 @@ class Extractive(BaseChatModel):
         units = [unit for card in best for unit in quotes(card)]
         if not units:
             return ""
-        vectors = await self._embedder.embed([question, *(unit.meaning for unit in units)])
         asked = terms(question, self.language)
-        said = [frozenset(terms(unit.meaning, self.language)) for unit in units]
-        candidates = _scored(units, np.asarray(vectors), _overlaps(asked, said), best)
+        said = [frozenset(terms(unit.wording, self.language)) for unit in units]
+        about = [frozenset(terms(unit.meaning, self.language)) for unit in units]
+        overlaps = _overlaps(asked, said, about)
+        compared = sorted(range(len(units)), key=lambda at: -overlaps[at])[:MOST_COMPARED]
+        made = await self._embedder.embed([question, *(units[at].meaning for at in compared)])
+        vectors = np.zeros((len(units), len(made[0])))
+        vectors[compared] = made[1:]
+        candidates = _scored(units, vectors, vectors @ np.asarray(made[0]) + overlaps, best)
         return _render(_choose(candidates, self.max_words))
 
 
@@ -165,30 +183,37 @@ def _standing(question: str, cards: Sequence[Card]) -> list[Card]:
     return sorted(cards, key=lambda card: (outdated(card), card.number))
 
 
-def _overlaps(asked: Sequence[str], said: Sequence[frozenset[str]]) -> list[float]:
-    """Return, per unit, the share of the question's words it has, rare words weighing more."""
+def _overlaps(
+    asked: Sequence[str], said: Sequence[frozenset[str]], about: Sequence[frozenset[str]]
+) -> list[float]:
+    """Return, per unit, the share of the question's words it has, rare words weighing more.
+
+    A word that only its title or heading has counts by `HEADING_WORD`.
+    """
     found = Counter(term for unit in said for term in unit)
-    weight = {term: math.log(1 + len(said) / (found[term] + 0.5)) for term in set(asked)}
+    weight = {
+        term: math.log(1 + (len(said) - found[term] + 0.5) / (found[term] + 0.5))
+        for term in set(asked)
+    }
     total = sum(weight.values()) or 1.0
-    return [sum(weight[term] for term in weight if term in unit) / total for unit in said]
+    return [
+        sum(weight[t] * (1.0 if t in own else HEADING_WORD) for t in weight if t in own | over)
+        / total
+        for own, over in zip(said, about, strict=True)
+    ]
 
 
 def _scored(
     units: Sequence[Quote],
     vectors: NDArray[np.float64],
-    overlaps: Sequence[float],
+    nearness: Sequence[float],
     best: Sequence[Card],
 ) -> list[Candidate]:
     """Return the units best first, without those that a newer source contradicts or repeats."""
-    cosines = vectors[1:] @ vectors[0]
     place = {card.number: RANK_WEIGHT / rank for rank, card in enumerate(best, start=1)}
     candidates = [
-        Candidate(
-            quote=unit,
-            score=float(cosine) + WORDS_WEIGHT * overlap + place[unit.card.number],
-            vector=vector,
-        )
-        for unit, vector, cosine, overlap in zip(units, vectors[1:], cosines, overlaps, strict=True)
+        Candidate(quote=unit, score=float(near) + place[unit.card.number], vector=vector)
+        for unit, vector, near in zip(units, vectors, nearness, strict=True)
     ]
     current = [one for one in candidates if not any(_replaces(two, one) for two in candidates)]
     return sorted(current, key=lambda one: -one.score)
@@ -208,15 +233,17 @@ def _choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
     """Return the best quote and those worth adding under the budget, best first."""
     if not candidates:
         return []
-    first = candidates[0]
+    first = _in_prose(candidates)
     chosen, shown = [first], _whole(first.quote, candidates, max_words)
-    for one in candidates[1:]:
-        if len(chosen) == MOST_QUOTES or one.score < WORTH_ADDING * first.score:
+    usual = sum(one.score for one in candidates) / (1 + len(candidates))
+    ahead = first.score - usual
+    for one in candidates:
+        if len(chosen) == MOST_QUOTES or one.score < usual + WORTH_ADDING * ahead:
             break
         alone = one.quote.kind in ("prose", "item") and not one.quote.introduces
-        if not alone and one.score < LIST_WORTH_ADDING * first.score:
+        if not alone and one.score < usual + LIST_WORTH_ADDING * ahead:
             continue
-        if one.quote in shown or any(float(one.vector @ two.vector) >= REPEATED for two in chosen):
+        if one.quote in shown or any(_repeats(one, two) for two in chosen):
             continue
         more = [unit for unit in _whole(one.quote, candidates, max_words) if unit not in shown]
         if sum(unit.words for unit in (*shown, *more)) <= max_words:
@@ -225,10 +252,36 @@ def _choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
     return shown
 
 
+def _in_prose(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the best unit, or the sentence that tells what it tells as a row of a table."""
+    first = candidates[0]
+    if first.quote.kind != "row":
+        return first
+    told = (
+        one
+        for one in candidates
+        if one.quote.kind == "prose"
+        and one.score >= IN_PROSE * first.score
+        and _repeats(first, one)
+    )
+    return next(told, first)
+
+
+def _repeats(one: Candidate, other: Candidate) -> bool:
+    """Tell whether one unit adds nothing to another: as good as its words, or the same figures."""
+    alike = float(one.vector @ other.vector)
+    figures = set(NUMBER.findall(one.quote.text))
+    same = bool(figures) and figures <= set(NUMBER.findall(other.quote.text))
+    return alike >= (SAME_FACT if same else REPEATED)
+
+
 def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the quote with what it is useless without: a procedure's steps, an intro's list."""
+    """Return the quote with what it is useless without.
+
+    That is the sentence it points back to, the other steps of a procedure, the list of an intro.
+    """
     if quote.kind != "step" and not quote.introduces:
-        return [quote]
+        return [*_before(quote, candidates, max_words), quote]
     items = sorted(
         (
             two.quote
@@ -248,6 +301,20 @@ def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> lis
     if quote.introduces:
         return fitting or [quote]
     return items if len(fitting) == len(items) else [quote]
+
+
+def _before(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
+    """Return the sentence that a quote points back to, when both fit."""
+    if quote.kind != "prose" or not POINTS_BACK.match(quote.text):
+        return []
+    return [
+        two.quote
+        for two in candidates
+        if two.quote.card is quote.card
+        and two.quote.index == quote.index - 1
+        and two.quote.kind == "prose"
+        and two.quote.words + quote.words <= max_words
+    ]
 
 
 def _render(shown: Sequence[Quote]) -> str:

@@ -1,7 +1,7 @@
 """What can be quoted from a passage: whole sentences, list items and table rows.
 
 An item or a row means little alone, so it carries what introduces it: the line before the list,
-the header of the table. Headings introduce; they are never quoted.
+else the heading above it, the header of the table. A heading is never quoted for itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ CELL = re.compile(r"\s*(?<!\\)\|\s*")
 INDENT = re.compile(r"[ \t]{2,}\S")
 RULED = re.compile(r"[ \t:|]*-[ \t:|-]*")
 """The line under a table's header."""
+SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Quote:
     """As shown: on one line, without marks that read badly."""
     lead: str = ""
     """What introduces an item: shown once before the items quoted."""
+    under: str = ""
+    """The heading above it."""
     group: int = 0
     """Units of one list, and the line that introduces it, share it; 0 outside lists."""
 
@@ -46,9 +49,14 @@ class Quote:
 
     @property
     def meaning(self) -> str:
-        """What is compared with the question: the unit with what introduces it."""
-        head = self.lead or self.card.heading
-        return f"{head} {self.text}" if head and self.kind != "prose" else self.text
+        """What is compared with the question: the unit under its title and heading."""
+        parts = dict.fromkeys((self.card.title, self.under, self.lead.rstrip(": "), self.text))
+        return ": ".join(part for part in parts if part)
+
+    @property
+    def wording(self) -> str:
+        """What shares words with the question: the unit with the line that introduces it."""
+        return f"{self.lead} {self.text}" if self.lead else self.text
 
     @property
     def words(self) -> int:
@@ -67,6 +75,7 @@ class _Reader:
     def __init__(self, card: Card) -> None:
         self._card = card
         self._found: list[Quote] = []
+        self._heading = card.heading.rsplit(" > ", 1)[-1]
         self._prose = ""
         """The latest sentence outside lists and tables."""
         self._lead = ""
@@ -84,6 +93,7 @@ class _Reader:
             unit = text[start:end]
             if HEADING.match(text, line):
                 self._prose, self._in_list = "", False
+                self._heading = _clean(unit)
             elif text[line:start].strip() == "|":
                 self._row(unit, _line_after(text, end))
             elif marker and marker.end() >= start:
@@ -107,6 +117,8 @@ class _Reader:
         another = step != self._steps and not marker[:1].isspace()
         if not self._in_list or another:
             self._lead = self._prose if self._prose.endswith(":") and not self._in_list else ""
+            if not self._lead and self._heading and not SENTENCE_END.search(unit):
+                self._lead = f"{self._heading}:"
             self._group += 1
             self._steps = step
         self._in_list = True
@@ -126,8 +138,11 @@ class _Reader:
     def _add(self, kind: Kind, text: str, *, lead: str = "", group: int = 0) -> None:
         index = len(self._found)
         self._found.append(
-            Quote(card=self._card, index=index, kind=kind, text=text, lead=lead, group=group)
-        )
+            Quote(
+                card=self._card, index=index, kind=kind, text=text, lead=lead,
+                under=self._heading, group=group,
+            )
+        )  # fmt: skip
 
 
 def _line_after(text: str, end: int) -> str:

@@ -7,7 +7,23 @@ from antiphon.tools.retrieval.passages import (
     Hit,
     Inventory,
     Knowledge,
+    Migration,
     Passage,
+    Reindexable,
+    Reindexed,
+    Where,
 )
 
-__all__ = ["Change", "Document", "Embedder", "Hit", "Inventory", "Knowledge", "Passage"]
+__all__ = [
+    "Change",
+    "Document",
+    "Embedder",
+    "Hit",
+    "Inventory",
+    "Knowledge",
+    "Migration",
+    "Passage",
+    "Reindexable",
+    "Reindexed",
+    "Where",
+]

@@ -1,7 +1,8 @@
 """A document cut into passages: along its headings, then by paragraph, up to a token limit.
 
 Every passage is a slice of the document, and each word of the body outside headings is in
-exactly one. Headings travel in `Passage.heading`; one with nothing beneath is a passage itself.
+exactly one. Headings travel in `Passage.heading`, and so do the column names of a table that had to
+be cut between its rows; a heading with nothing beneath is a passage itself.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ WHOLE: dict[Kind, int] = {"heading": 1, "text": 1, "table": 2, "code": 4}
 """How many times the limit a block may take before it is cut: half a table says little."""
 WORD = re.compile(r"[^\W_]")
 UNDERLINE = re.compile(r"[ \t]{0,3}(=+|-{2,})[ \t]*$")
+RULED = re.compile(r"[ \t|:]*-[-| \t:]*\r?(?:\n|\Z)")
+"""The line below the column names of a table."""
 UNDERLINED = 2
 """Lines of a heading that is underlined instead of marked."""
 
@@ -50,7 +53,7 @@ def chunk(
     """
     text = document.text
     return tuple(
-        _passage(document, heading, span)
+        _passage(document, _within_table(text, heading, blocks, span), span)
         for heading, blocks in _sections(_blocks(text, document.body_start), document.title)
         for span in _merged(text, _pieces(text, blocks, tokens, max_tokens), tokens, max_tokens)
     )
@@ -161,6 +164,17 @@ def _joined(path: Sequence[Block], title: str) -> str:
     if headings and headings[0].casefold() == title.casefold():
         headings = headings[1:]
     return " > ".join(heading for heading in headings if heading)
+
+
+def _within_table(text: str, heading: str, blocks: Iterable[Block], span: Span) -> str:
+    """Return the heading path, with the column names where a passage begins inside a table."""
+    for block in blocks:
+        if block.kind == "table" and block.start < span[0] < block.end:
+            head, _, rest = text[block.start : block.end].partition("\n")
+            columns = [cell.strip(" *_`") for cell in head.strip().strip("|").split("|")]
+            if RULED.match(rest):
+                return " > ".join(part for part in (heading, " | ".join(columns)) if part)
+    return heading
 
 
 def _pieces(

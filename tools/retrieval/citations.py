@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, Citation
-from antiphon.tools.retrieval.sentences import Span, sentences
+from antiphon.tools.retrieval.sentences import HEADING, MARKER, Span, sentences
 
 MARKERS = re.compile(r"(?:[ \t]*\[\d{1,3}(?:[ \t]*,[ \t]*\d{1,3})*\])+(?!\()")
 """A run of markers: ` [1]`, `[1][2]`, `[1, 2]`; not the text of a link."""
@@ -23,6 +23,20 @@ LONGEST_QUOTE = 3
 """Sentences in one quote, at most."""
 EXTRA_SENTENCE = 1.5
 """Content words that one more sentence must add to be quoted too."""
+FEWEST_WORDS = 3
+"""Content words from which a sentence says enough to be judged."""
+NO_CLAIM = ("?", "？", ":")
+"""How a sentence ends that asks or introduces."""
+STRONG = 0.6
+"""Share of a claim's content words from which an unmarked answer is cited on its own.
+
+Four in five sentences of MTRAG's reference answers reach it in their own passages, one in a hundred
+in those of another question.
+"""
+SUPPORTED = 0.3
+"""Share below which a sentence has no support: 5 % of the same sentences fall below it by their own
+passages, 88 % by another question's."""
+FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def cite(
@@ -31,8 +45,11 @@ def cite(
     """Return the answer with its markers checked and renumbered, and the quotes they stand for.
 
     A marker goes where no card has its number or the card shares no content word with the
-    sentence. Ids count from 1 in order of first appearance; one quote has one id.
+    sentence. An answer without any gets one where a card strongly supports a sentence. Ids count
+    from 1 in order of first appearance; one quote has one id.
     """
+    if not MARKERS.search(answer):
+        answer = _marked(answer, cards, language)
     book = {card.number: card for card in cards}
     claims = _claims(answer)
     code = [match.span() for match in CODE.finditer(answer)]
@@ -53,6 +70,12 @@ def cite(
     return MARKERS.sub(renumbered, answer).strip(), tuple(found.values())
 
 
+def verbatim(citation: Citation, text: str, *, start: int = 0) -> bool:
+    """Tell whether the quote stands at its place in a text that begins at `start` of the source."""
+    at, end = citation.start - start, citation.end - start
+    return bool(citation.quote) and at >= 0 and text[at:end] == citation.quote
+
+
 def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> float | None:
     """Return the share of the answer's content words that the evidence has, None without any."""
     words = terms(MARKERS.sub("", answer), language)
@@ -60,6 +83,89 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
         return None
     known = {word for text in evidence for word in terms(text, language)}
     return sum(word in known for word in words) / len(words)
+
+
+def support_by_sentence(
+    answer: str, evidence: Sequence[str], *, language: str = "en"
+) -> tuple[tuple[str, float], ...]:
+    """Return each sentence that claims something, and its own `support`."""
+    known = {word for text in evidence for word in terms(text, language)}
+    said = [MARKERS.sub("", answer[slice(*span)]).strip() for span in sentences(answer)]
+    words = [terms(sentence, language) for sentence in said]
+    return tuple(
+        (sentence, sum(word in known for word in found) / len(found))
+        for sentence, found in zip(said, words, strict=True)
+        if found
+    )
+
+
+def supported(
+    answer: str, evidence: Sequence[str], *, minimum: float = SUPPORTED, language: str = "en"
+) -> str:
+    """Return the answer without the sentences that the evidence does not support.
+
+    Questions, code and sentences of few words stay. Where nothing would be left the answer is
+    returned as it is, for the output rail to judge.
+    """
+    code = [match.span() for match in CODE.finditer(answer)]
+
+    def unsupported(span: Span) -> bool:
+        said = MARKERS.sub("", answer[slice(*span)]).strip()
+        if said.endswith(NO_CLAIM) or _within(span, code):
+            return False
+        if len(set(terms(said, language))) < FEWEST_WORDS:
+            return False
+        return (support(said, evidence, language=language) or 0.0) < minimum
+
+    spans = sentences(answer)
+    cut = [span for span in spans if unsupported(span)]
+    if len(cut) == len(spans):
+        return answer
+    for span in reversed(cut):
+        answer = _without(answer, span)
+    return answer.strip()
+
+
+def _without(text: str, span: Span) -> str:
+    """Return the text without a sentence, and without its line where that leaves a marker only."""
+    line = text.rfind("\n", 0, span[0]) + 1
+    before, after = text[line : span[0]], text[span[1] :]
+    if after[:1] in ("", "\n") and (not before.strip() or MARKER.fullmatch(before)):
+        return text[:line] + after[1:]
+    return text[: span[0]].rstrip(" ") + after
+
+
+def _marked(answer: str, cards: Sequence[Card], language: str) -> str:
+    """Return an unmarked answer with the number of the best card after what one supports."""
+    code = [match.span() for match in CODE.finditer(answer)]
+    for span in reversed(sentences(answer)):
+        line = answer.rfind("\n", 0, span[0]) + 1
+        if _within(span, code) or HEADING.match(answer, line):
+            continue
+        card = _backing(answer[slice(*span)], cards, language)
+        if card is not None:
+            answer = f"{answer[: span[1]]} [{card.number}]{answer[span[1] :]}"
+    return answer
+
+
+def _backing(claim: str, cards: Sequence[Card], language: str) -> Card | None:
+    """Return the card whose quote holds most of a claim and all its figures, if it is enough."""
+    wanted = frozenset(terms(claim, language))
+    if len(wanted) < FEWEST_WORDS:
+        return None
+    best, best_share = None, STRONG
+    for card in cards:
+        quote = _quote(wanted, card, language)
+        if quote is None or not set(FIGURE.findall(claim)) <= set(FIGURE.findall(quote.quote)):
+            continue
+        share = len(wanted.intersection(terms(quote.quote, language))) / len(wanted)
+        if share > best_share or (best is None and share == best_share):
+            best, best_share = card, share
+    return best
+
+
+def _within(span: Span, code: Sequence[Span]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in code)
 
 
 def _claims(answer: str) -> list[Span]:
@@ -90,10 +196,11 @@ def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | No
     if best is None:
         return None
     start, end = best
-    return Citation(
+    quoted = Citation(
         id=0, source=card.source, title=card.title, quote=card.text[start:end],
         start=card.start + start, end=card.start + end,
     )  # fmt: skip
+    return quoted if verbatim(quoted, card.text, start=card.start) else None
 
 
 def _place(citation: Citation) -> tuple[str, int, int]:

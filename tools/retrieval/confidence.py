@@ -1,11 +1,18 @@
 """How likely it is that the answer is among the passages found: when to answer, when to abstain.
 
-A logistic formula over two features that every backend gives. Its constants were fitted on 1900
-queries: MTRAG with its answerable flags, XQuAD and 75 short shop questions as positives; questions
-of one set put to another's corpus, CLINC150 and 50 general questions put to a shop's help centre as
-negatives. A wrongly refused question weighs twice a wrongly admitted one. Five-fold
-cross-validation: AUROC .84 on MTRAG alone (best cosine alone .83), .96 over all; at 0.5 the shop
-refuses 4 % of what it answers and admits 3 % of what it does not.
+A logistic formula over two features that every backend gives: how near the passages are by meaning,
+and how many of the question's words they hold. Development data, 1900 queries: MTRAG with its
+answerable flags, searched as a turn is (with the user's previous turn); XQuAD and 76 short shop
+questions as positives; questions of one set put to another's corpus, CLINC150 and 50 general
+questions as negatives. A question wrongly refused weighs twice one wrongly admitted.
+
+Fitted without the set it is measured on, AUROC is .88 on MTRAG (best cosine alone .87; .83 without
+the previous turn), .99 on XQuAD, .99 on the shop. At 0.5 the shop refuses 4 % of what it answers
+and admits 3 % of what it does not. Foretold and found shares of answerable questions:
+
+    foretold    0-.2  .2-.4  .4-.6  .6-.8  .8-1
+    found all    .01    .17    .40    .50    .96
+    found MTRAG  .20    .38    .60    .58    .94
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ from collections.abc import Sequence
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.passages import Hit
 
-INTERCEPT = -10.0
+INTERCEPT = -9.7
 PER_COSINE = 16.6
 PER_COVERAGE = 4.5
 TOP = 3
@@ -26,11 +33,16 @@ PRIOR_CHARACTERS = 8
 
 
 def retrieval_confidence(query: str, hits: Sequence[Hit]) -> float:
-    """Return the probability, 0 to 1, that the hits answer the query; abstain below 0.5."""
+    """Return the probability, 0 to 1, that the hits, best first, answer the query.
+
+    Abstain below 0.5.
+    """
     cosines = [hit.cosine for hit in hits if hit.cosine is not None]
     if not cosines:
         return 0.0
-    mark = INTERCEPT + PER_COSINE * max(cosines) + PER_COVERAGE * coverage(query, hits[:TOP])
+    # The nearest passage counts fully where the words, too, put it first.
+    nearness = (cosines[0] + max(cosines)) / 2
+    mark = INTERCEPT + PER_COSINE * nearness + PER_COVERAGE * coverage(query, hits[:TOP])
     return 1.0 / (1.0 + math.exp(-mark))
 
 

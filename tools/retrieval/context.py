@@ -6,13 +6,15 @@ The fence escapes what it holds, so a retrieved text can neither close it nor op
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from antiphon.tools.retrieval.passages import Hit, Passage
+from antiphon.tools.retrieval.analysis import beginnings
+from antiphon.tools.retrieval.passages import Hit
 from antiphon.tools.retrieval.sentences import sentences
+from antiphon.tools.retrieval.versions import distinct
 from antiphon.tools.stored import Stored
 from antiphon.tools.tokens import TokenCounter
 
@@ -50,12 +52,7 @@ class Citation(Stored):
 
 WORTH_CUTTING_TOKENS = 100
 """A passage is cut into what is left of the budget only when more than this is left."""
-SAME_WORDS = 0.95
-"""Word overlap (Jaccard) from which any two passages say the same."""
-VERSION_WORDS = 0.75
-"""The same where two sources use one title and heading: an old and a new version of a text."""
-
-WORDS = re.compile(r"\w+")
+ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
 PASSAGE = re.compile(
     r'<passage number="(\d+)" source="([^"<>]*)" title="([^"<>]*)" heading="([^"<>]*)"'
     r' start="(\d+)" updated="([^"<>]*)">\n([^<>]*)\n</passage>'
@@ -70,20 +67,29 @@ ENTITY = re.compile("|".join(ESCAPES.values()))
 UNESCAPED = {entity: character for character, entity in ESCAPES.items()}
 
 
-def pack(hits: Sequence[Hit], *, budget_tokens: int, tokens: TokenCounter) -> tuple[Card, ...]:
-    """Return the most relevant passages that fit, the last one cut when that is worth it.
+def pack(
+    hits: Sequence[Hit], *, budget_tokens: int, tokens: TokenCounter, query: str = ""
+) -> tuple[Card, ...]:
+    """Return the most relevant passages that fit, cut to what bears on `query` where they do not.
 
-    Of near-identical passages only the newest stays, in the place of the most relevant.
+    The first stays whole when it fits. Where not all of the rest fit, each may take half of what
+    is left, so that more of them are seen. Of near-identical passages only the newest stays, in
+    the place of the most relevant.
     """
+    found, _ = distinct(sorted(hits, key=lambda hit: -hit.score))
+    whole = [_counted(_card(hit, number), tokens) for number, hit in enumerate(found, start=1)]
+    worth = _worth(query, found)
     cards: list[Card] = []
-    left = budget_tokens
-    for hit in _distinct(sorted(hits, key=lambda hit: -hit.score)):
-        card = _counted(_card(hit, len(cards) + 1), tokens)
-        if card.tokens > left:
-            cut = _cut(card, left, tokens) if left > WORTH_CUTTING_TOKENS else None
-            return (*cards, cut) if cut else tuple(cards)
-        cards.append(card)
-        left -= card.tokens
+    left, waiting = budget_tokens, sum(card.tokens for card in whole)
+    for card in whole:
+        room = left if not cards or waiting <= left else _share(left)
+        waiting -= card.tokens
+        fits: Card | None = replace(card, number=len(cards) + 1)
+        if card.tokens > room:
+            fits = _excerpt(card, room, worth, tokens) if room > WORTH_CUTTING_TOKENS else None
+        if fits is not None:
+            cards.append(replace(fits, number=len(cards) + 1))
+            left -= fits.tokens
     return tuple(cards)
 
 
@@ -146,34 +152,52 @@ def _counted(card: Card, tokens: TokenCounter) -> Card:
     return replace(card, tokens=tokens.count(fence((card,)) + "\n"))
 
 
-def _distinct(hits: Sequence[Hit]) -> list[Hit]:
-    """Return the hits without near-duplicates, each group as its newest at its best score."""
-    kept: list[tuple[Hit, Counter[str]]] = []
-    for hit in hits:
-        words = Counter(WORDS.findall(hit.passage.text.casefold()))
-        for index, (other, others) in enumerate(kept):
-            if _overlap(words, others) >= _limit(hit.passage, other.passage):
-                if hit.passage.updated > other.passage.updated:
-                    kept[index] = (replace(hit, score=other.score), words)
-                break
-        else:
-            kept.append((hit, words))
-    return [hit for hit, _ in kept]
+def _share(left: int) -> int:
+    """Return half of what is left, or all of it where the other half would not be worth a cut."""
+    half = max(left // 2, WORTH_CUTTING_TOKENS + 1)
+    return left if left - half <= WORTH_CUTTING_TOKENS else half
 
 
-def _limit(one: Passage, other: Passage) -> float:
-    """Return how alike two passages must be to count as one."""
-    versions = one.source != other.source and (one.title, one.heading) == (
-        other.title,
-        other.heading,
-    )
-    return VERSION_WORDS if versions else SAME_WORDS
+def _worth(query: str, hits: Sequence[Hit]) -> dict[str, float]:
+    """Return what each term of the query is worth: the fewer of the passages hold it, the more."""
+    held = [set(beginnings(hit.passage.searchable, hit.passage.language)) for hit in hits]
+    languages = {hit.passage.language for hit in hits}
+    asked = {term for language in languages for term in beginnings(query, language)}
+    return {
+        term: math.log(1 + (len(held) - among + 0.5) / (among + 0.5))
+        for term in asked
+        if (among := sum(term in one for one in held))
+    }
 
 
-def _overlap(one: Counter[str], other: Counter[str]) -> float:
-    """Return the Jaccard similarity of two bags of words; texts without words are alike."""
-    union = (one | other).total()
-    return (one & other).total() / union if union else 1.0
+def _excerpt(
+    card: Card, budget: int, worth: Mapping[str, float], tokens: TokenCounter
+) -> Card | None:
+    """Return the card with the run of sentences that fits and bears most on the query, or None.
+
+    Its beginning is taken where no run is better, and where a table would lose its header.
+    """
+    text = card.text
+    spans = [] if ROW.search(text) else sentences(text)
+    held = [worth.keys() & set(beginnings(text[start:end])) for start, end in spans]
+    frame = _counted(replace(card, text=""), tokens).tokens
+    best, chosen, last = 0.0, (0, 0), 0
+    for first, (start, _) in enumerate(spans):
+        last = max(last, first)
+        while (
+            last < len(spans)
+            and frame + tokens.count(text[start : spans[last][1]].translate(IN_TEXT)) < budget
+        ):
+            last += 1
+        value = sum(worth[term] for term in set().union(*held[first:last]))
+        if value > best:
+            best, chosen = value, (start, spans[last - 1][1])
+    start, end = chosen
+    if start:
+        run = _counted(replace(card, text=text[start:end], start=card.start + start), tokens)
+        if run.tokens <= budget:
+            return run
+    return _cut(card, budget, tokens)
 
 
 def _cut(card: Card, budget: int, tokens: TokenCounter) -> Card | None:

@@ -26,7 +26,8 @@ class FrontMatter:
     title: str = ""
     updated: str = ""
     """ISO date, empty where none can be read."""
-    language: str = "en"
+    language: str = ""
+    """BCP 47 primary tag, empty where none is given."""
     labels: tuple[str, ...] = ()
 
 
@@ -45,7 +46,7 @@ def front_matter(text: str) -> FrontMatter:
         end=found.end(),
         title=str(fields.get("title") or "").strip(),
         updated=_date(fields),
-        language=primary(str(fields.get("language") or fields.get("lang") or "").strip()),
+        language=_language(fields),
         labels=_labels(fields),
     )
 
@@ -65,6 +66,11 @@ def _parsed(yaml: str) -> object:
             f"Front matter is not valid YAML{where}", hint="Quote values that hold a colon."
         ) from error
     return fields
+
+
+def _language(fields: Mapping[str, object]) -> str:
+    value = str(fields.get("language") or fields.get("lang") or "").strip()
+    return primary(value) if value else ""
 
 
 def _date(fields: Mapping[str, object]) -> str:

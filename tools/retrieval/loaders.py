@@ -1,7 +1,8 @@
 """Files to documents: find them below the given paths, decode them, name them.
 
 Markdown and plain text keep their own text, so offsets point into the file. Of other formats the
-extracted text is the document. What cannot be read raises InputError with the reason.
+extracted text is the document. What cannot be read raises InputError with the reason. A document
+is dated by what it says itself: the time stamps of files tell when they were copied.
 """
 
 from __future__ import annotations
@@ -9,32 +10,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from itertools import chain
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 from antiphon.tools.errors import InputError
 from antiphon.tools.retrieval.analysis import primary
 from antiphon.tools.retrieval.front_matter import front_matter
+from antiphon.tools.retrieval.office import Extract, read_docx, read_pdf
 from antiphon.tools.retrieval.passages import Document
 from antiphon.tools.retrieval.webpages import html_text
 
-if TYPE_CHECKING:
-    from langchain_community.document_loaders.base import BaseLoader
-
-MALFORMED = (
-    ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError,
-    BadZipFile, zlib.error,
-)  # fmt: skip
-"""What parsers of foreign formats raise at damaged files."""
 LARGEST_BYTES = 20 * 1024 * 1024
+OUTWARDS = "A link that leads out of the folder"
+DECLARED = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+"""How a page that is not UTF-8 names its encoding."""
 TOP_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -45,22 +37,30 @@ class Source:
     path: Path
     source: str
     """Its name in the knowledge: relative to the ingested root, with forward slashes."""
+    url: str = ""
+    """Where it is fetched from; `path` then only tells where it was put."""
+    refused: str = ""
+    """Why it may not be read."""
 
 
 def discover(paths: Sequence[Path]) -> tuple[Source, ...]:
-    """Return the files at and below the paths, by name; hidden ones and links outwards left out.
+    """Return the files at and below the paths, by name; hidden ones are left out.
+
+    A link out of its folder and what is no regular file are among them, refused.
 
     Raises:
         InputError: a path does not exist, or there is no file at all.
     """
     found: dict[str, Source] = {}
-    seen: set[Path] = set()
-    for path, root in chain.from_iterable(_files(given) for given in paths):
-        if (real := path.resolve()) in seen:
-            continue
-        seen.add(real)
-        name = _name(path, root, found)
-        found[name] = Source(path=path, source=name)
+    seen: set[str] = set()
+    for given in paths:
+        for path, root, refused in _files(given):
+            real = os.path.realpath(path)
+            if real in seen and not refused:
+                continue
+            seen.add(real)
+            name = _name(path, root, found)
+            found[name] = Source(path=path, source=name, refused=refused)
     if not found:
         raise InputError(
             "No documents in " + ", ".join(repr(str(path)) for path in paths),
@@ -76,15 +76,20 @@ def load(source: Source) -> Document:
         InputError: it is empty, too large, unreadable, of unknown format, or not text.
     """
     read = FORMATS.get(source.path.suffix.lower())
+    if source.refused:
+        raise InputError(source.refused)
     if read is None:
         raise InputError(
             f"Unknown format {source.path.suffix!r}", hint="Known: " + " ".join(sorted(FORMATS))
         )
     try:
-        size = source.path.stat().st_size
-        if size > LARGEST_BYTES:
+        status = source.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError("No regular file")
+        if status.st_size > LARGEST_BYTES:
             raise InputError(
-                f"Too large: {size / 2**20:.1f} MiB, the limit is {LARGEST_BYTES // 2**20} MiB",
+                f"Too large: {status.st_size / 2**20:.1f} MiB, "
+                f"the limit is {LARGEST_BYTES // 2**20} MiB",
                 hint="Split the file.",
             )
         document = read(source)
@@ -95,28 +100,36 @@ def load(source: Source) -> Document:
     return document
 
 
-def _files(given: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield each file of a given path with the folder its name is relative to."""
-    if not given.exists():
+def _files(given: Path) -> Iterator[tuple[Path, Path, str]]:
+    """Yield each file of a given path, the folder its name is relative to, and why not to read."""
+    if not os.path.lexists(given):
         raise InputError(f"There is no file or folder {str(given)!r}", hint="Check the path.")
     if not given.is_dir():
-        yield given, given.parent
+        yield given, given.parent, ""
         return
     denied: list[OSError] = []
-    inside = given.resolve()
+    inside = os.path.realpath(given)
     for folder, folders, files in os.walk(given, onerror=denied.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            # Links to folders are not walked; one that stays inside is met by its real name.
+            path = Path(folder, name)
+            if path.is_symlink() and not _within(path, inside):
+                yield path, given, OUTWARDS
         for path in (Path(folder, name) for name in sorted(files) if not name.startswith(".")):
-            known = path.suffix.lower() in FORMATS and path.is_file()
-            if known and path.resolve().is_relative_to(inside):
-                yield path, given
+            if path.suffix.lower() in FORMATS:
+                yield path, given, "" if _within(path, inside) else OUTWARDS
     # A folder that may not be listed is reported like a file that cannot be read.
-    yield from ((Path(error.filename), given) for error in denied)
+    yield from ((Path(error.filename), given, f"Unreadable: {error.strerror}") for error in denied)
+
+
+def _within(path: Path, inside: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(inside)
 
 
 def _name(path: Path, root: Path, taken: Mapping[str, Source]) -> str:
     """Return the path relative to its root; longer where another root has that name already."""
-    parts = path.resolve().parts if path == root else path.absolute().parts
+    parts = Path(os.path.realpath(path) if path == root else path.absolute()).parts
     shortest = 1 if path == root else len(path.relative_to(root).parts)
     for count in range(shortest, len(parts) + 1):
         # Undecodable bytes of a file name cannot be stored, so they are replaced.
@@ -158,17 +171,33 @@ def _markdown(source: Source) -> Document:
 
 
 def _plain(source: Source) -> Document:
-    return Document(source=source.source, text=_decoded(source), title=_words(source.path))
+    text = _decoded(source)
+    return Document(source=source.source, text=text, title=_words(source.path), language="")
 
 
 def _html(source: Source) -> Document:
-    page = html_text(_decoded(source))
+    page = html_text(_page(source))
     return Document(
         source=source.source,
         text=page.text,
         title=page.title or _words(source.path),
-        language=primary(page.language),
+        language=primary(page.language) if page.language else "",
+        updated=page.updated,
     )
+
+
+def _page(source: Source) -> str:
+    """Return the markup of a page, in UTF-8 or the encoding that it declares."""
+    try:
+        return _decoded(source)
+    except InputError:
+        data = source.path.read_bytes()
+        declared = DECLARED.search(data[:1024])
+        try:
+            return data.decode(declared.group(1).decode("ascii") if declared else "utf-8")
+        except (LookupError, UnicodeDecodeError):
+            pass
+        raise
 
 
 def _jsonl(source: Source) -> Document:
@@ -181,82 +210,55 @@ def _jsonl(source: Source) -> Document:
         if row is not None:
             fields = row.items() if isinstance(row, dict) else [("", row)]
             rows.append("\n".join(f"{key}: {value}".removeprefix(": ") for key, value in fields))
-    return Document(source=source.source, text="\n\n".join(rows), title=_words(source.path))
+    text = "\n\n".join(rows)
+    return Document(source=source.source, text=text, title=_words(source.path), language="")
 
 
 def _csv(source: Source) -> Document:
     _decoded(source)
     delimiter = "\t" if source.path.suffix.lower() == ".tsv" else ","
-
-    def loader() -> BaseLoader:
+    with warnings.catch_warnings():
+        # The library announces its retirement on import; users can do nothing about it.
+        warnings.simplefilter("ignore", DeprecationWarning)
         from langchain_community.document_loaders.csv_loader import CSVLoader
 
-        return CSVLoader(
+        loader = CSVLoader(
             source.path, encoding="utf-8-sig", csv_args={"delimiter": delimiter, "restkey": "more"}
         )
-
-    return _extracted(source, loader)
-
-
-def _pdf(source: Source) -> Document:
-    def loader() -> BaseLoader:
-        from langchain_community.document_loaders.pdf import PyPDFLoader
-
-        return PyPDFLoader(source.path)
-
-    errors = _required("pypdf.errors", source)
-    try:
-        return _extracted(source, loader)
-    except errors.PyPdfError as error:
-        raise InputError(f"Damaged: {error}") from error
+        try:
+            rows = loader.load()
+        except (RuntimeError, ValueError, AttributeError) as error:
+            raise InputError(f"Damaged: {error}") from error
+    text = "\n\n".join(row.page_content.strip() for row in rows)
+    return Document(source=source.source, text=text, title=_words(source.path), language="")
 
 
-def _docx(source: Source) -> Document:
-    def loader() -> BaseLoader:
-        from langchain_community.document_loaders.word_document import Docx2txtLoader
+def _extracted(read: Callable[[Path], Extract]) -> Callable[[Source], Document]:
+    def load_extract(source: Source) -> Document:
+        found = read(source.path)
+        return Document(
+            source=source.source,
+            text=found.text,
+            title=found.title or _words(source.path),
+            language=found.language,
+            updated=found.updated,
+        )
 
-        return Docx2txtLoader(source.path)
-
-    _required("docx2txt", source)
-    return _extracted(source, loader)
-
-
-def _required(module: str, source: Source) -> ModuleType:
-    """Import what one format alone needs, so that it is no dependency of all."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise InputError(
-            f"Reading {source.path.suffix} files needs the package {package!r}",
-            hint=f"pip install {package}",
-        ) from error
-
-
-def _extracted(source: Source, loader: Callable[[], BaseLoader]) -> Document:
-    """Return what a langchain-community loader extracts, page by page or row by row."""
-    try:
-        with warnings.catch_warnings():
-            # The library announces its retirement on import; users can do nothing about it.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            parts = loader().load()
-    except MALFORMED as error:
-        raise InputError(f"Damaged: {type(error).__name__}: {error}") from error
-    text = "\n\n".join(part.page_content.strip() for part in parts)
-    return Document(source=source.source, text=text, title=_words(source.path))
+    return load_extract
 
 
 FORMATS: Mapping[str, Callable[[Source], Document]] = {
     ".md": _markdown,
     ".markdown": _markdown,
     ".txt": _plain,
+    ".rst": _plain,
     ".html": _html,
     ".htm": _html,
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".tsv": _csv,
-    ".pdf": _pdf,
-    ".docx": _docx,
+    ".pdf": _extracted(read_pdf),
+    ".docx": _extracted(read_docx),
 }
 """How each file name ending is read."""
 

@@ -1,25 +1,42 @@
-"""Knowledge in one SQLite file: BM25 by FTS5, cosines by numpy, fused. No server, no download."""
+"""Knowledge in one SQLite file: BM25 and cosines by numpy, fused. No server, no download."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from antiphon.tools.retrieval.analysis import query_terms
 from antiphon.tools.retrieval.fusion import min_max
-from antiphon.tools.retrieval.passages import Change, Embedder, Hit, Inventory, Passage
+from antiphon.tools.retrieval.index import Index, Vectors, best, ranks
+from antiphon.tools.retrieval.passages import (
+    Change,
+    Embedder,
+    Hit,
+    Inventory,
+    Migration,
+    Passage,
+    Progress,
+    Reindexed,
+    Where,
+)
 from antiphon.tools.retrieval.records import digest
-from antiphon.tools.retrieval.sqlite_file import Index, PassageFile, Vectors
+from antiphon.tools.retrieval.sqlite_file import PassageFile
+from antiphon.tools.retrieval.sqlite_reindex import Reindexing
+from antiphon.tools.retrieval.visibility import OPEN, days
 
 DEPTH = 100
 """Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
-
-
-FEEDBACK = 0.4
+POOL = 1000
+"""Where a moved query looks again: its nearest are among the nearest of the first look."""
+FEEDBACK = 0.2
 FEEDBACK_FROM = 2
 """The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
+BATCH = 128
 
 
 class SqliteKnowledge:
@@ -31,10 +48,14 @@ class SqliteKnowledge:
         self._embedder = embedder
         self._alpha = alpha
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
-        """Return the best hits, best first, by hybrid search."""
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search of what `where` lets be seen."""
+        seen = where or OPEN
+        days(seen)
         vector = np.asarray((await self._embedder.embed([query]))[0], dtype=np.float32)
-        return await asyncio.to_thread(self._search, query, vector, tenant, limit)
+        return await asyncio.to_thread(self._search, query, vector, tenant, limit, seen)
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
         """Make `source` consist of exactly these passages; embed only those that are new."""
@@ -57,31 +78,82 @@ class SqliteKnowledge:
         sources, version = await asyncio.to_thread(self._file.sources, tenant=tenant)
         return Inventory(sources=sources, version=version, backend="sqlite")
 
+    async def migrate(self, *, progress: Progress | None = None) -> Migration:
+        """Bring an older release's file up to this one's schema, and to this embedder."""
+        done = await asyncio.to_thread(self._file.migrate)
+        if done.before == 0:
+            return done
+        again = await self._rebuild(None, stale=True, progress=progress)
+        return replace(done, embedded=again.passages)
+
+    async def reindex(
+        self, *, tenant: str | None = None, progress: Progress | None = None
+    ) -> Reindexed:
+        """Embed all passages anew beside the vectors in use, then switch; resumes if killed."""
+        return await self._rebuild(tenant, stale=False, progress=progress)
+
     async def close(self) -> None:
         """Close the file; the next call opens it again."""
         await asyncio.to_thread(self._file.close)
 
-    def _search(self, query: str, vector: Vectors, tenant: str, limit: int) -> tuple[Hit, ...]:
-        depth = max(DEPTH, 2 * limit)
-        matches = self._file.matches(query, tenant=tenant, depth=depth)
-        if matches is None:
+    async def _rebuild(
+        self, tenant: str | None, *, stale: bool, progress: Progress | None
+    ) -> Reindexed:
+        name = self._embedder.name
+        work = Reindexing(self._file, embedder=name, tenant=tenant, stale=stale)
+        passages = await asyncio.to_thread(work.begin)
+        switched = not passages
+        while not switched:
+            done = 0
+            while batch := await asyncio.to_thread(work.waiting, after=done, limit=BATCH):
+                vectors = await self._embedder.embed([one.text for one in batch])
+                await asyncio.to_thread(work.set_aside, batch, vectors)
+                done = batch[-1].row
+                if progress is not None:
+                    progress(*await asyncio.to_thread(work.made))
+            switched = await asyncio.to_thread(work.switch)
+        return Reindexed(tenants=work.tenants, passages=passages, embedder=name)
+
+    def _search(
+        self, query: str, vector: Vectors, tenant: str, limit: int, where: Where
+    ) -> tuple[Hit, ...]:
+        index = self._file.index(tenant=tenant)
+        if index is None:
             return ()
-        index, bm25 = matches
+        seen = index.visible(where)
+        depth = max(DEPTH, 2 * limit)
+        bm25 = index.keyword(query_terms(query, index.languages.values), seen, depth)
         cosines = index.vectors @ vector
-        first = self._fused(index, bm25, cosines, depth)
-        closer = vector + FEEDBACK * index.vectors[list(first)[:FEEDBACK_FROM]].mean(axis=0)
-        fused = self._fused(index, bm25, index.vectors @ closer, depth)
-        best = {index.ids[at]: at for at in list(fused)[:limit]}
-        found = self._file.passages(list(best), tenant=tenant)
+        dense = self._dense(index, bm25, vector, best(seen, cosines[seen], POOL), depth)
+        fused = min_max(bm25, dense, self._alpha)
+        chosen = {index.ids[at]: at for at in list(fused)[:limit]}
+        found = self._file.passages(list(chosen), tenant=tenant)
+        by_keyword, by_vector = ranks(bm25), ranks(dense)
         return tuple(
-            Hit(passage=found[key], score=fused[at], bm25=bm25.get(at), cosine=float(cosines[at]))
-            for key, at in best.items()
+            Hit(
+                passage=found[key],
+                score=fused[at],
+                bm25=bm25.get(at),
+                cosine=float(cosines[at]),
+                keyword_rank=by_keyword.get(at),
+                dense_rank=by_vector.get(at),
+            )
+            for key, at in chosen.items()
             if key in found
         )
 
-    def _fused(
-        self, index: Index, bm25: Mapping[int, float], cosines: Vectors, depth: int
+    def _dense(
+        self,
+        index: Index,
+        bm25: Mapping[int, float],
+        vector: Vectors,
+        near: Mapping[int, float],
+        depth: int,
     ) -> dict[int, float]:
-        count = min(depth, len(index.ids))
-        nearest = np.argpartition(-cosines, count - 1)[:count].tolist()
-        return min_max(bm25, {at: float(cosines[at]) for at in nearest}, self._alpha)
+        """Move the query towards what both legs found first, and rank the vectors again."""
+        first = min_max(bm25, dict(islice(near.items(), depth)), self._alpha)
+        if not first:
+            return {}
+        towards = index.vectors[list(first)[:FEEDBACK_FROM]].mean(axis=0)
+        pool = np.array([*near, *(at for at in bm25 if at not in near)])
+        return best(pool, index.vectors[pool] @ (vector + FEEDBACK * towards), depth)

@@ -6,9 +6,12 @@ quote from it can be checked against the file it came from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+Progress = Callable[[int, int], None]
+"""Told how many passages are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,22 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which passages a search may see; every condition given must hold."""
+
+    sources: tuple[str, ...] = ()
+    """Sources or folders (`guides/`), any of them; empty: all."""
+    languages: tuple[str, ...] = ()
+    """BCP 47 primary tags, any of them; empty: all."""
+    updated_from: str = ""
+    """Earliest ISO date, inclusive; passages without a date are then left out."""
+    updated_to: str = ""
+    """Latest ISO date, inclusive; passages without a date are left out here too."""
+    labels: tuple[str, ...] = ()
+    """What the caller may see: a labelled passage needs one of these, an unlabelled one none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A passage found, with what each leg thought of it."""
 
@@ -66,6 +85,12 @@ class Hit:
     """Raw keyword score of the keyword leg, None when that leg missed it."""
     cosine: float | None = None
     """Cosine similarity -1..1 of query and passage vectors, None when unknown."""
+    keyword_rank: int | None = None
+    """Place in the keyword leg, from 1; None when that leg missed it or does not say."""
+    dense_rank: int | None = None
+    """Place in the vector leg as it was fused, from 1; None as above."""
+    explained: str = ""
+    """The backend's own account of the score, where it gives one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +108,10 @@ class Knowledge(Protocol):
     Raises KnowledgeMissing, KnowledgeCorrupt or KnowledgeUnavailable.
     """
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
-        """Return the best hits, best first, by hybrid search."""
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search; no `where` sees unlabelled ones."""
         ...
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
@@ -110,6 +137,45 @@ class Inventory:
     """Changes whenever any passage does; part of every cache key. Empty when nothing is stored."""
     backend: str
     """`sqlite` or `weaviate`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """What bringing a backend's schema up to date did."""
+
+    before: int
+    """Schema version found; 0 when nothing was stored."""
+    after: int
+    passages: int
+    """How many had to be rewritten."""
+    embedded: int = 0
+    """How many had to be embedded anew, the embedder being another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reindexed:
+    """What embedding everything anew did."""
+
+    tenants: tuple[str, ...]
+    passages: int
+    embedder: str
+
+
+class Reindexable(Protocol):
+    """Knowledge whose index can be rebuilt beside the one in use, which serves until the switch."""
+
+    async def migrate(self, *, progress: Progress | None = None) -> Migration:
+        """Bring what is stored up to this release's schema and to the embedder in use.
+
+        Nothing to do is no error.
+        """
+        ...
+
+    async def reindex(
+        self, *, tenant: str | None = None, progress: Progress | None = None
+    ) -> Reindexed:
+        """Embed all passages anew, of one tenant or of all, and switch once they are complete."""
+        ...
 
 
 class Embedder(Protocol):

@@ -1,21 +1,20 @@
 """The SQLite file that passages, their keyword index and their vectors live in.
 
-Synchronous and deliberately dull: `local.py` calls it from worker threads. Each tenant has its own
-FTS5 table, so that neither words nor their statistics cross from one tenant to another.
+Synchronous and deliberately dull: `local.py` calls it from worker threads. Each tenant is searched
+through an index of its own, so neither words nor their statistics cross from one to another.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.tools.errors import (
     KnowledgeCorrupt,
@@ -24,42 +23,14 @@ from antiphon.tools.errors import (
     StorageBusy,
     StorageUnwritable,
 )
-from antiphon.tools.retrieval.analysis import query_terms, terms
-from antiphon.tools.retrieval.passages import Change, Embedder, Passage
+from antiphon.tools.retrieval.analysis import terms
+from antiphon.tools.retrieval.index import Column, Index, Vectors
+from antiphon.tools.retrieval.passages import Change, Embedder, Migration, Passage
+from antiphon.tools.retrieval.postings import Postings, pack
 from antiphon.tools.retrieval.records import digest, record, restore
+from antiphon.tools.retrieval.sqlite_schema import COLUMNS, VERSION, prepare, transaction
 
-Vectors = NDArray[np.float32]
-
-SCHEMA = """
-    CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS tenants (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL
-    );
-    CREATE TABLE IF NOT EXISTS passages (
-        row INTEGER PRIMARY KEY, tenant INTEGER NOT NULL REFERENCES tenants, id TEXT NOT NULL,
-        source TEXT NOT NULL, title TEXT NOT NULL, heading TEXT NOT NULL, text TEXT NOT NULL,
-        "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, language TEXT NOT NULL,
-        updated TEXT NOT NULL, labels TEXT NOT NULL, digest TEXT NOT NULL, vector BLOB NOT NULL,
-        UNIQUE (tenant, id)
-    );
-    CREATE INDEX IF NOT EXISTS passages_by_source ON passages (tenant, source);
-"""
-COLUMNS = 'id, source, title, heading, text, "start", "end", language, updated, labels'
-# Every character that analysis leaves in a term is a token character here.
-TOKENIZER = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
 KEPT_TENANTS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """A tenant's vectors in memory, as of one version."""
-
-    version: str
-    ids: tuple[str, ...]
-    position: Mapping[int, int]
-    """Where a row of the file stands in `ids` and `vectors`."""
-    vectors: Vectors
-    languages: tuple[str, ...]
 
 
 class PassageFile:
@@ -73,6 +44,7 @@ class PassageFile:
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._migration: Migration | None = None
         self._indexes: OrderedDict[str, Index] = OrderedDict()
 
     def close(self) -> None:
@@ -80,25 +52,16 @@ class PassageFile:
         with self._lock:
             self._close()
 
-    def matches(
-        self, query: str, *, tenant: str, depth: int
-    ) -> tuple[Index, dict[int, float]] | None:
-        """Return the tenant's index and the keyword scores of its best passages, by position.
-
-        None when the tenant has nothing stored.
-        """
-        with self._reading() as db:
-            self._check_embedder(db)
-            index = self._index(db, tenant)
-            if index is None:
-                return None
-            rows = _keyword(db, _tenant(db, tenant), _match(query, index.languages), depth)
-            return index, {index.position[row]: score for row, score in rows.items()}
+    def index(self, *, tenant: str) -> Index | None:
+        """Return what the tenant is searched by, None when it has nothing stored."""
+        with self.reading() as db:
+            self._check_embedder(db, tenant)
+            return self._index(db, tenant)
 
     def passages(self, ids: Sequence[str], *, tenant: str) -> dict[str, Passage]:
         """Return the passages of these ids; one that has gone meanwhile is left out."""
         marks = ",".join("?" * len(ids))
-        with self._reading() as db:
+        with self.reading() as db:
             found = db.execute(
                 f"SELECT {COLUMNS} FROM passages WHERE tenant = ? AND id IN ({marks})",  # noqa: S608
                 (_tenant(db, tenant), *ids),
@@ -109,8 +72,8 @@ class PassageFile:
         """Return the content digest of each passage stored for a source."""
         if not self.path.exists():
             return {}
-        with self._reading() as db:
-            self._check_embedder(db)
+        with self.reading() as db:
+            self._check_embedder(db, tenant)
             return {i: d for _, i, d in _stored(db, _tenant(db, tenant), source)}
 
     def replace(
@@ -121,10 +84,10 @@ class PassageFile:
         tenant: str,
     ) -> Change:
         """Make `source` these passages, in one transaction; `vectors` has those that are new."""
-        with self._writing() as db:
+        with self.writing() as db:
             key = _tenant(db, tenant) or _add_tenant(db, tenant)
-            self._check_embedder(db)
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('embedder', ?)", (self._embedder.name,))
+            self._check_embedder(db, tenant)
+            db.execute("UPDATE tenants SET embedder = ? WHERE id = ?", (self._embedder.name, key))
             stored = {i: (row, d) for row, i, d in _stored(db, key, source)}
             same = {i for i, (_, d) in stored.items() if i in passages and d == digest(passages[i])}
             fresh = [passage for i, passage in passages.items() if i not in same]
@@ -133,7 +96,7 @@ class PassageFile:
                     f"{source!r} was changed by another process meanwhile", hint="ingest it again"
                 )
             gone = [(row, d) for i, (row, d) in stored.items() if i not in same]
-            stamp = _drop(db, key, gone)
+            stamp = _drop(db, gone)
             for passage in fresh:
                 stamp += _insert(db, key, passage, vectors[passage.id])
             _restamp(db, key, stamp)
@@ -144,18 +107,28 @@ class PassageFile:
         """Forget sources; return how many passages went."""
         if not self.path.exists():
             return 0
-        with self._writing() as db:
+        with self.writing() as db:
             key = _tenant(db, tenant)
             gone = [(row, d) for s in sources for row, _, d in _stored(db, key, s)]
             if gone:
-                _restamp(db, key, _drop(db, key, gone))
+                _restamp(db, key, _drop(db, gone))
             return len(gone)
+
+    def migrate(self) -> Migration:
+        """Say what opening the file brought up to date: that happens of itself."""
+        if not self.path.exists():
+            return Migration(before=0, after=VERSION, passages=0)
+        with self.reading():
+            found = self._migration
+            if found is None or found.before == 0:
+                return Migration(before=VERSION, after=VERSION, passages=0)
+            return found
 
     def sources(self, *, tenant: str) -> tuple[dict[str, int], str]:
         """Return passages per source, and the version."""
         if not self.path.exists():
             return {}, ""
-        with self._reading() as db:
+        with self.reading() as db:
             counts = db.execute(
                 "SELECT source, count(*) FROM passages WHERE tenant = ? GROUP BY source ORDER BY 1",
                 (_tenant(db, tenant),),
@@ -163,7 +136,8 @@ class PassageFile:
             return dict(counts), _version(db, tenant)
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give one snapshot of the file. Raises KnowledgeMissing when there is none."""
         with self._lock, mapped(self.path):
             if not self.path.exists():
                 self._close()
@@ -172,15 +146,16 @@ class PassageFile:
                 )
             db = self._open()
             # One snapshot for the whole read: another process may be writing.
-            with _transaction(db, "BEGIN"):
+            with transaction(db, "BEGIN"):
                 yield db
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the file for one transaction, made if need be."""
         with self._lock, mapped(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             db = self._open()
-            with _transaction(db, "BEGIN IMMEDIATE"):
+            with transaction(db, "BEGIN IMMEDIATE"):
                 yield db
 
     def _open(self) -> sqlite3.Connection:
@@ -193,11 +168,12 @@ class PassageFile:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
-            db.executescript(SCHEMA)
-        except sqlite3.Error:
+            done = prepare(db)
+        except (sqlite3.Error, KnowledgeError):
             db.close()
             raise
         self._db, self._inode = db, _inode(self.path)
+        self._migration = self._migration or done
         return db
 
     def _close(self) -> None:
@@ -207,10 +183,13 @@ class PassageFile:
         self._indexes.clear()
 
     def _index(self, db: sqlite3.Connection, tenant: str) -> Index | None:
-        version = _version(db, tenant)
+        found = db.execute(
+            "SELECT id, stamp || '/' || generation FROM tenants WHERE name = ? AND stamp <> ''",
+            (tenant,),
+        ).fetchone()
         kept = self._indexes.get(tenant)
-        if kept is None or kept.version != version:
-            kept = _load(db, _tenant(db, tenant), version) if version else None
+        if found is None or kept is None or kept.version != found[1]:
+            kept = _load(db, *found) if found is not None else None
             self._indexes.pop(tenant, None)
         if kept is not None:
             self._indexes[tenant] = kept
@@ -219,15 +198,15 @@ class PassageFile:
             self._indexes.popitem(last=False)
         return kept
 
-    def _check_embedder(self, db: sqlite3.Connection) -> None:
-        """Refuse to compare vectors of two models; an emptied file may change its model."""
+    def _check_embedder(self, db: sqlite3.Connection, tenant: str) -> None:
+        """Refuse to compare vectors of two models; an emptied tenant may change its model."""
         stored = db.execute(
-            "SELECT value FROM meta WHERE key = 'embedder' AND EXISTS (SELECT 1 FROM passages)"
+            "SELECT embedder FROM tenants WHERE name = ? AND stamp <> ''", (tenant,)
         ).fetchone()
         if stored is not None and stored[0] != self._embedder.name:
             raise KnowledgeError(
                 f"the knowledge was embedded by {stored[0]!r}, not by {self._embedder.name!r}",
-                hint=f"delete {str(self.path)!r} and ingest again, or set the embedder back",
+                hint="run `antiphon ingest --migrate`, or set the embedder back",
             )
 
 
@@ -262,18 +241,6 @@ def mapped(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
-    db.execute(begin)
-    try:
-        yield
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
 def _inode(path: Path) -> tuple[int, int]:
     stat = path.stat()
     return stat.st_dev, stat.st_ino
@@ -287,9 +254,7 @@ def _tenant(db: sqlite3.Connection, tenant: str) -> int:
 
 def _add_tenant(db: sqlite3.Connection, tenant: str) -> int:
     added = db.execute("INSERT INTO tenants (name, stamp) VALUES (?, '')", (tenant,))
-    key = int(added.lastrowid or 0)
-    db.execute(f'CREATE VIRTUAL TABLE terms_{key} USING fts5(terms, tokenize="{TOKENIZER}")')
-    return key
+    return int(added.lastrowid or 0)
 
 
 def _version(db: sqlite3.Connection, tenant: str) -> str:
@@ -311,54 +276,36 @@ def _stored(db: sqlite3.Connection, key: int, source: str) -> list[tuple[int, st
     ).fetchall()
 
 
-def _drop(db: sqlite3.Connection, key: int, gone: Sequence[tuple[int, str]]) -> int:
+def _drop(db: sqlite3.Connection, gone: Sequence[tuple[int, str]]) -> int:
     db.executemany("DELETE FROM passages WHERE row = ?", [(row,) for row, _ in gone])
-    db.executemany(
-        f"DELETE FROM terms_{key} WHERE rowid = ?",  # noqa: S608
-        [(row,) for row, _ in gone],
-    )
     return -sum(int(d, 16) for _, d in gone)
 
 
 def _insert(db: sqlite3.Connection, key: int, passage: Passage, vector: Vectors) -> int:
     made = digest(passage)
-    row = db.execute(
-        f"INSERT INTO passages (tenant, {COLUMNS}, digest, vector) VALUES ({','.join('?' * 13)})",  # noqa: S608
-        (key, *record(passage), made, vector.astype("<f4").tobytes()),
-    ).lastrowid
+    packed = pack(terms(passage.searchable, passage.language))
     db.execute(
-        f"INSERT INTO terms_{key} (rowid, terms) VALUES (?, ?)",  # noqa: S608
-        (row, " ".join(terms(passage.searchable, passage.language))),
+        f"INSERT INTO passages (tenant, {COLUMNS}, digest, vector, terms)"  # noqa: S608
+        f" VALUES ({','.join('?' * 14)})",
+        (key, *record(passage), made, vector.astype("<f4").tobytes(), packed),
     )
     return int(made, 16)
 
 
-def _keyword(db: sqlite3.Connection, key: int, match: str, depth: int) -> dict[int, float]:
-    if not match:
-        return {}
-    # FTS5 gives better matches lower numbers; its BM25 has k1 = 1.2 and b = 0.75.
-    found = db.execute(
-        f"SELECT rowid, -rank FROM terms_{key} WHERE terms MATCH ? ORDER BY rank LIMIT ?",  # noqa: S608
-        (match, depth),
-    )
-    return {int(row): float(score) for row, score in found}
-
-
-def _match(query: str, languages: Sequence[str]) -> str:
-    found = query_terms(query, languages)
-    return " OR ".join(f'"{term}"' for term in found)
-
-
 def _load(db: sqlite3.Connection, key: int, version: str) -> Index:
     found = db.execute(
-        "SELECT row, id, vector, language FROM passages WHERE tenant = ? ORDER BY row", (key,)
+        "SELECT id, vector, terms, source, language, updated, labels FROM passages"
+        " WHERE tenant = ? ORDER BY row",
+        (key,),
     ).fetchall()
-    rows = [int(row[0]) for row in found]
-    flat = np.frombuffer(b"".join(row[2] for row in found), dtype="<f4").astype(np.float32)
+    flat = np.frombuffer(b"".join(row[1] for row in found), dtype="<f4")
     return Index(
         version=version,
-        ids=tuple(row[1] for row in found),
-        position={row: at for at, row in enumerate(rows)},
-        vectors=flat.reshape(len(found), -1),
-        languages=tuple(sorted({str(row[3]) for row in found})),
+        ids=tuple(row[0] for row in found),
+        vectors=flat.reshape(len(found), -1).astype(np.float32, copy=False),
+        postings=Postings([row[2] for row in found]),
+        sources=Column(str(row[3]) for row in found),
+        languages=Column(str(row[4]) for row in found),
+        updated=Column(str(row[5]) for row in found),
+        labels=Column(tuple(json.loads(row[6])) for row in found),
     )

@@ -1,66 +1,69 @@
-"""Knowledge on a Weaviate server: one multi-tenant collection, the vectors and terms our own.
+"""Knowledge on a Weaviate server, for more than one process or machine.
 
-Every call has a deadline and passes a breaker, because the client alone may wait a minute for a
-server that is down. The keyword leg searches the same analysed terms as the SQLite backend.
+Each tenant has a ledger that names the collection its passages are in: to reindex is to fill
+another collection beside and then rewrite the ledger, so that searches go on all the while.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from antiphon.tools.errors import (
-    KnowledgeError,
-    KnowledgeMissing,
-    KnowledgeUnavailable,
-    SettingsError,
-)
+from antiphon.tools.errors import KnowledgeError, KnowledgeMissing
 from antiphon.tools.resilience import Breaker
-from antiphon.tools.retrieval.analysis import query_terms, terms
-from antiphon.tools.retrieval.passages import Change, Embedder, Hit, Inventory, Passage
-from antiphon.tools.retrieval.records import FIELDS, Record, digest, record, restore
+from antiphon.tools.retrieval.analysis import query_terms
+from antiphon.tools.retrieval.ledger import (
+    CHANGING,
+    FIELDS,
+    NOTED,
+    PASSAGE,
+    SCHEMA,
+    Ledger,
+    conditions,
+    fields_of,
+    ledger_key,
+    ledger_of,
+    passage_key,
+    passage_of,
+    tenant_name,
+    version_of,
+)
+from antiphon.tools.retrieval.local import DEPTH, FEEDBACK, FEEDBACK_FROM
+from antiphon.tools.retrieval.passages import (
+    Change,
+    Embedder,
+    Hit,
+    Inventory,
+    Migration,
+    Passage,
+    Progress,
+    Reindexed,
+    Where,
+)
+from antiphon.tools.retrieval.postings import K1
+from antiphon.tools.retrieval.records import digest
+from antiphon.tools.retrieval.visibility import OPEN, days, visible
+from antiphon.tools.retrieval.weaviate_server import (
+    WRITE_DEADLINES,
+    Look,
+    Row,
+    Server,
+    Session,
+    Vanished,
+)
 
-if TYPE_CHECKING:
-    from weaviate import WeaviateAsyncClient
-    from weaviate.collections import CollectionAsync
-    from weaviate.collections.classes.internal import Object
-
-    Properties = Mapping[str, "str | int"]
-    Collection = CollectionAsync[Properties, None]
-    Found = Object[Properties, None]
-
-VECTOR = "dense"
 BATCH = 200
-WRITE_DEADLINES = 10
-"""A batch of passages may take this many search deadlines."""
-MAX_PER_SOURCE = 10_000
-NAMESPACE = uuid.UUID("5a6f7b0e-7f0c-5a53-9a86-6f6a1f0f1b52")
-# `id` is reserved by the server.
-LEDGER = ("version", "embedder", "languages")
-STORED = ("passage_id", *FIELDS[1:])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """What is noted per tenant beside the passages."""
-
-    version: str
-    embedder: str
-    languages: tuple[str, ...]
+KEYWORD_SCORE = re.compile(r"keyword,bm25\).*?original score ([0-9.eE+-]+)")
 
 
 class WeaviateKnowledge:
-    """`Knowledge` for more than one process or machine; connects on first use."""
+    """`Knowledge` on a server; connects on first use."""
 
     def __init__(
         self,
@@ -75,377 +78,356 @@ class WeaviateKnowledge:
         breaker: Breaker | None = None,
     ) -> None:
         """Connect to nothing yet; `alpha` is the vectors' share of a score."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise SettingsError(f"not a Weaviate address: {url!r}", hint="http(s)://host:port")
-        self._url = url
-        self._host = parts.hostname
-        self._secure = parts.scheme == "https"
-        self._port = parts.port or (443 if self._secure else 8080)
-        self._grpc_port = grpc_port
-        self._key = key
+        self._server = Server(
+            url, grpc_port=grpc_port, key=key, deadline_s=deadline_s, breaker=breaker
+        )
         self._embedder = embedder
         self._alpha = alpha
         self._name = collection
-        self._deadline_s = deadline_s
-        self._breaker = breaker or Breaker()
-        self._opening = asyncio.Lock()
-        self._client: WeaviateAsyncClient | None = None
-        self._connected = False
-        self._created = False
+        self._ledgers = f"{collection}Ledger"
+        self._known: set[str] = set()
         self._counted: dict[str, Inventory] = {}
+        self._writing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def search(self, query: str, *, tenant: str, limit: int = 10) -> tuple[Hit, ...]:
-        """Return the best hits, best first, by hybrid search."""
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
+        """Return the best hits, best first, by hybrid search of what `where` lets be seen."""
+        seen = where or OPEN
+        days(seen)
         vector = (await self._embedder.embed([query]))[0]
-        async with self._call() as client:
-            ledger = await self._ledger(client, tenant)
-            if ledger is None:
-                return ()
-            self._check_embedder(ledger)
-            found = await self._hybrid(
-                self._passages(client, tenant), query_terms(query, ledger.languages), vector, limit
-            )
-        near = np.asarray(vector, dtype=np.float32)
-        return tuple(_hit(one, near) for one in found)
+        try:
+            return await self._search(query, vector, tenant, limit, seen)
+        except Vanished:
+            # A reindex switched between the look into the ledger and the search.
+            return await self._search(query, vector, tenant, limit, seen)
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
         """Make `source` consist of exactly these passages; embed only those that are new."""
-        wanted = {passage.id: passage for passage in passages}
-        async with self._call(WRITE_DEADLINES) as client:
-            await self._create(client)
-            ledger = await self._ledger(client, tenant)
-            if ledger is not None:
-                self._check_embedder(ledger)
-            stored = await self._stored(client, tenant, source) if ledger else {}
-        fresh = [p for p in wanted.values() if stored.get(p.id) != digest(p)]
-        gone = [key for key in stored if key not in wanted]
-        if fresh or gone:
-            vectors = await self._embedder.embed([p.searchable for p in fresh]) if fresh else []
-            spoken = {p.language for p in fresh} | set(ledger.languages if ledger else ())
-            await self._note(tenant, spoken)
-            for start in range(0, len(fresh), BATCH):
-                end = start + BATCH
-                await self._insert(tenant, fresh[start:end], vectors[start:end])
-            for start in range(0, len(gone), BATCH):
-                await self._delete(tenant, source, gone[start : start + BATCH])
-            await self._note(tenant, spoken)
-        return Change(added=len(fresh), unchanged=len(wanted) - len(fresh), removed=len(gone))
+        async with self._writing[tenant]:
+            return await self._upsert(source, passages, tenant)
 
     async def remove(self, sources: Sequence[str], *, tenant: str) -> int:
         """Forget whole sources; return how many passages went."""
+        async with self._server.call() as session:
+            if not await session.exists(self._ledgers):
+                return 0
+            if await self._ledger(session, tenant) is None:
+                return 0
         gone = 0
         for source in sources:
-            try:
-                gone += (await self.upsert(source, (), tenant=tenant)).removed
-            except KnowledgeMissing:
-                return gone
+            gone += (await self.upsert(source, (), tenant=tenant)).removed
         return gone
 
     async def inventory(self, *, tenant: str) -> Inventory:
         """Say what is stored, and under which version."""
-        empty = Inventory(sources={}, version="", backend="weaviate")
-        async with self._call() as client:
-            try:
-                ledger = await self._ledger(client, tenant)
-            except KnowledgeMissing:
-                return empty
-            if ledger is None:
-                return empty
+        async with self._server.call() as session:
+            stored = await session.exists(self._ledgers)
+            ledger = await self._ledger(session, tenant) if stored else None
+            if ledger is None or not ledger.version:
+                return Inventory(sources={}, version="", backend="weaviate")
             known = self._counted.get(tenant)
-            if known is None or known.version != ledger.version:
-                counts = await self._counts(client, tenant)
+            if known is None or known.version != ledger.version or ledger.changing:
+                counts = await session.counts(self._home(ledger), tenant_name(tenant))
                 known = Inventory(
                     sources=counts, version=ledger.version if counts else "", backend="weaviate"
                 )
                 self._counted[tenant] = known
             return known
 
+    async def migrate(self, *, progress: Progress | None = None) -> Migration:
+        """Bring every tenant to this release's schema and to the embedder in use."""
+        async with self._server.call(WRITE_DEADLINES) as session:
+            if not await session.exists(self._ledgers):
+                return Migration(before=0, after=SCHEMA, passages=0)
+            old = await session.tenants(self._name)
+            noted = await self._all_ledgers(session)
+        # A name that had to be hashed is not known from the server: its next upsert moves it.
+        named = [name.removeprefix("t-") for name in old if name.startswith("t-")]
+        stale = [one.tenant for one in noted if one.version and one.embedder != self._embedder.name]
+        rewritten = embedded = 0
+        for tenant in dict.fromkeys([*named, *stale]):
+            async with self._writing[tenant]:
+                count, anew = await self._rebuild(tenant, anew=False, progress=progress)
+            rewritten += count if tenant in named else 0
+            embedded += count if anew else 0
+        return Migration(
+            before=1 if old else SCHEMA, after=SCHEMA, passages=rewritten, embedded=embedded
+        )
+
+    async def reindex(
+        self, *, tenant: str | None = None, progress: Progress | None = None
+    ) -> Reindexed:
+        """Embed all passages anew into a collection beside, then switch each tenant to it."""
+        async with self._server.call(WRITE_DEADLINES) as session:
+            await self._require(session)
+            noted = await self._all_ledgers(session)
+        tenants = tuple(
+            sorted(one.tenant for one in noted if one.version and tenant in {None, one.tenant})
+        )
+        passages = 0
+        for one in tenants:
+            async with self._writing[one]:
+                count, _ = await self._rebuild(one, anew=True, progress=progress)
+            passages += count
+        return Reindexed(tenants=tenants, passages=passages, embedder=self._embedder.name)
+
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
-        client, self._client, self._connected = self._client, None, False
-        if client is not None:
-            await client.close()
+        await self._server.close()
 
-    @asynccontextmanager
-    async def _call(self, deadlines: float = 1) -> AsyncIterator[WeaviateAsyncClient]:
-        """Hold every conversation with the server to a deadline, and count how it went."""
-        from grpc.aio import AioRpcError  # type: ignore[import-untyped]
-        from weaviate.exceptions import WeaviateBaseError
-
-        if not self._breaker.admit():
-            raise KnowledgeUnavailable(
-                f"Weaviate at {self._url} failed repeatedly and is left alone for a while",
-                hint="check that the server runs",
+    async def _search(
+        self, query: str, vector: list[float], tenant: str, limit: int, where: Where
+    ) -> tuple[Hit, ...]:
+        async with self._server.call() as session:
+            await self._require(session)
+            ledger = await self._ledger(session, tenant)
+            if ledger is None or not ledger.version:
+                return ()
+            self._check_embedder(ledger)
+            look = Look(
+                words=query_terms(query, ledger.languages),
+                vector=vector,
+                alpha=self._alpha,
+                limit=limit,
+                must=conditions(where),
             )
-        try:
-            client = await self._built()
-            async with asyncio.timeout(self._deadline_s * deadlines):
-                yield await self._connect(client)
-        except KnowledgeError:
-            self._breaker.succeed()
-            raise
-        except (WeaviateBaseError, AioRpcError, TimeoutError, OSError) as error:
-            raise self._judged(error) from error
-        except BaseException:
-            # Cancelled from outside: an admitted trial must not stay open.
-            self._breaker.fail()
-            raise
-        self._breaker.succeed()
-
-    def _judged(self, error: Exception) -> KnowledgeError:
-        text = f"{type(error).__name__}: {error}"
-        if re.search(r"\b(401|403)\b|UNAUTHENTICATED|PERMISSION_DENIED", text):
-            self._breaker.succeed()
-            return KnowledgeError(
-                f"Weaviate at {self._url} refused the key", hint="set ANTIPHON_WEAVIATE_KEY"
-            )
-        self._breaker.fail()
-        return KnowledgeUnavailable(
-            f"Weaviate at {self._url} did not answer within {self._deadline_s} s: {text[:300]}",
-            hint="check ANTIPHON_WEAVIATE_URL and ANTIPHON_WEAVIATE_GRPC_PORT",
-        )
-
-    async def _built(self) -> WeaviateAsyncClient:
-        """Build the client outside any deadline: importing it takes seconds."""
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._build)
-            return self._client
-
-    async def _connect(self, client: WeaviateAsyncClient) -> WeaviateAsyncClient:
-        async with self._opening:
-            if not self._connected:
-                await client.connect()
-                self._connected = True
-            return client
-
-    def _build(self) -> WeaviateAsyncClient:
-        import weaviate
-        from weaviate.classes.init import AdditionalConfig, Auth, Timeout
-
-        wait = self._deadline_s
-        return weaviate.use_async_with_custom(
-            http_host=self._host,
-            http_port=self._port,
-            http_secure=self._secure,
-            grpc_host=self._host,
-            grpc_port=self._grpc_port,
-            grpc_secure=self._secure,
-            auth_credentials=Auth.api_key(self._key) if self._key else None,
-            additional_config=AdditionalConfig(
-                timeout=Timeout(init=wait, query=wait, insert=wait * WRITE_DEADLINES),
-                trust_env=False,
-            ),
-            # Its checks would call the package index.
-            skip_init_checks=True,
-        )
-
-    async def _create(self, client: WeaviateAsyncClient) -> None:
-        from weaviate.classes.config import (
-            Configure,
-            DataType,
-            Property,
-            StopwordsPreset,
-            Tokenization,
-        )
-        from weaviate.exceptions import UnexpectedStatusCodeError
-
-        if self._created or await client.collections.exists(self._name):
-            self._created = True
-            return
-        exact = {"source", "passage_id", "digest"}
-        whole_numbers = {"start", "end"}
-        properties = [
-            Property(
-                name=name,
-                data_type=DataType.INT if name in whole_numbers else DataType.TEXT,
-                tokenization=None if name in whole_numbers else Tokenization.FIELD,
-                index_filterable=name in exact,
-                index_searchable=False,
-            )
-            for name in (*STORED, "digest")
-        ]
-        searched = Property(
-            name="terms",
-            data_type=DataType.TEXT,
-            tokenization=Tokenization.WHITESPACE,
-            index_filterable=False,
-            index_searchable=True,
-        )
-        try:
-            await client.collections.create(
-                self._ledgers,
-                properties=[Property(name=n, data_type=DataType.TEXT) for n in LEDGER],
-                vector_config=Configure.Vectors.self_provided(),
-            )
-            await client.collections.create(
-                self._name,
-                properties=[*properties, searched],
-                vector_config=Configure.Vectors.self_provided(name=VECTOR),
-                multi_tenancy_config=Configure.multi_tenancy(
-                    enabled=True, auto_tenant_creation=True, auto_tenant_activation=True
-                ),
-                inverted_index_config=Configure.inverted_index(
-                    bm25_k1=1.2, bm25_b=0.75, stopwords_preset=StopwordsPreset.NONE
-                ),
-            )
-        except UnexpectedStatusCodeError:
-            # Another process may have been quicker.
-            if not await client.collections.exists(self._name):
-                raise
-
-    async def _ledger(self, client: WeaviateAsyncClient, tenant: str) -> Ledger | None:
-        """Return what is noted for a tenant, None when it has stored nothing."""
-        if not self._created and not await client.collections.exists(self._name):
-            raise KnowledgeMissing(
-                f"no knowledge on Weaviate at {self._url}", hint="run `antiphon ingest PATH` first"
-            )
-        self._created = True
-        found = await client.collections.use(self._ledgers).query.fetch_object_by_id(
-            uuid.uuid5(NAMESPACE, tenant)
-        )
-        if found is None:
-            return None
-        noted = found.properties
-        return Ledger(
-            version=str(noted["version"]),
-            embedder=str(noted["embedder"]),
-            languages=tuple(json.loads(str(noted["languages"]))),
-        )
-
-    async def _note(self, tenant: str, languages: set[str]) -> None:
-        """Give the tenant a new version: before a change and after it, so that none goes unseen."""
-        values = {
-            "version": uuid.uuid4().hex,
-            "embedder": self._embedder.name,
-            "languages": json.dumps(sorted(languages)),
-        }
-        key = uuid.uuid5(NAMESPACE, tenant)
-        async with self._call(WRITE_DEADLINES) as client:
-            ledgers = client.collections.use(self._ledgers).data
-            if await ledgers.exists(key):
-                await ledgers.replace(key, values)
+            if ledger.collection:
+                rows = await self._looked_twice(session, ledger, look)
             else:
-                await ledgers.insert(values, uuid=key)
+                # Version 1 has no fields to filter by: look deep, then leave out.
+                wide = replace(look, must={}, limit=max(DEPTH, limit))
+                found = await session.hybrid(self._name, tenant_name(tenant), wide, fields=PASSAGE)
+                rows = [row for row in found if visible(passage_of(row.fields), where)][:limit]
+        near = np.asarray(vector, dtype=np.float32)
+        return tuple(_hit(row, float(np.asarray(row.vector, np.float32) @ near)) for row in rows)
 
-    async def _stored(
-        self, client: WeaviateAsyncClient, tenant: str, source: str
-    ) -> dict[str, str]:
-        """Return the content digest of each passage stored for a source."""
-        from weaviate.classes.query import Filter
-        from weaviate.exceptions import WeaviateQueryError
+    async def _looked_twice(self, session: Session, ledger: Ledger, look: Look) -> list[Row]:
+        """Move the query towards what is found first, and look again, as the SQLite backend."""
+        name = tenant_name(ledger.tenant)
+        first = await session.hybrid(ledger.collection, name, replace(look, limit=FEEDBACK_FROM))
+        if not first:
+            return []
+        towards = np.mean([row.vector for row in first], axis=0)
+        moved = np.asarray(look.vector) + FEEDBACK * towards
+        return await session.hybrid(
+            ledger.collection, name, replace(look, vector=moved.tolist()), fields=PASSAGE
+        )
 
-        passages = self._passages(client, tenant)
-        try:
-            found = await passages.query.fetch_objects(
-                filters=Filter.by_property("source").equal(source),
-                return_properties=["passage_id", "digest"],
-                limit=MAX_PER_SOURCE,
-            )
-        except WeaviateQueryError as error:
-            if "tenant not found" in str(error):
-                return {}
-            raise
-        return {
-            str(one.properties["passage_id"]): str(one.properties["digest"])
-            for one in found.objects
-        }
+    async def _upsert(self, source: str, passages: Sequence[Passage], tenant: str) -> Change:
+        ledger, stored = await self._opened(source, tenant)
+        wanted = {passage.id: passage for passage in passages}
+        fresh = [p for p in wanted.values() if stored.get(p.id) != digest(p)]
+        gone = [key for key in stored if key not in wanted]
+        if fresh or gone or ledger.changing:
+            vectors = await self._embedder.embed([p.searchable for p in fresh]) if fresh else []
+            mark = f"{CHANGING}{uuid.uuid4().hex}"
+            spoken = tuple({*ledger.languages, *(p.language for p in fresh)})
+            changing = replace(ledger, version=mark, embedder=self._embedder.name, languages=spoken)
+            async with self._server.call(WRITE_DEADLINES) as session:
+                await session.note(self._ledgers, ledger_key(tenant), changing.fields)
+            await self._store(changing, fresh, vectors)
+            await self._forget(changing, gone)
+            left = [stored[p.id] for p in fresh if p.id in stored] + [stored[k] for k in gone]
+            await self._concluded(changing, base=ledger, come=[digest(p) for p in fresh], left=left)
+        return Change(added=len(fresh), unchanged=len(wanted) - len(fresh), removed=len(gone))
 
-    async def _insert(
-        self, tenant: str, passages: Sequence[Passage], vectors: Sequence[Sequence[float]]
+    async def _opened(self, source: str, tenant: str) -> tuple[Ledger, dict[str, str]]:
+        """Return the tenant's ledger, brought up to date, and the digests of a source."""
+        name = tenant_name(tenant)
+        async with self._server.call(WRITE_DEADLINES) as session:
+            if self._ledgers not in self._known:
+                await session.make_ledgers(self._ledgers, NOTED)
+                self._known.add(self._ledgers)
+            found = await self._ledger(session, tenant)
+        if found is not None and not found.collection:
+            await self._rebuild(tenant, anew=False, progress=None)
+        async with self._server.call(WRITE_DEADLINES) as session:
+            ledger = await self._ledger(session, tenant) or self._new(tenant)
+            self._check_embedder(ledger)
+            if ledger.embedder != self._embedder.name:
+                # An emptied tenant: its old vectors' dimensions must not bind the new ones.
+                await session.drop_tenant(ledger.collection, name)
+                self._known.discard(ledger.collection)
+            if ledger.collection not in self._known:
+                await session.make_passages(ledger.collection, FIELDS)
+                self._known.add(ledger.collection)
+            return ledger, await session.of_source(ledger.collection, name, source)
+
+    async def _store(
+        self, ledger: Ledger, passages: Sequence[Passage], vectors: Sequence[Sequence[float]]
     ) -> None:
-        from weaviate.classes.data import DataObject
-
-        objects = [
-            DataObject(
-                properties=_properties(passage),
-                vector={VECTOR: list(vector)},
-                uuid=uuid.uuid5(NAMESPACE, f"{tenant}\n{passage.id}"),
-            )
-            for passage, vector in zip(passages, vectors, strict=True)
+        rows = [
+            Row(key=passage_key(ledger.tenant, p.id), fields=fields_of(p), vector=vector)
+            for p, vector in zip(passages, vectors, strict=True)
         ]
-        async with self._call(WRITE_DEADLINES) as client:
-            done = await self._passages(client, tenant).data.insert_many(objects)
-        if done.has_errors:
-            first = next(iter(done.errors.values())).message
-            raise KnowledgeError(
-                f"Weaviate refused {len(done.errors)} of {len(objects)} passages: {first}",
-                hint="ingest again; what was stored is kept",
+        for start in range(0, len(rows), BATCH):
+            async with self._server.call(WRITE_DEADLINES) as session:
+                await session.insert(
+                    ledger.collection, tenant_name(ledger.tenant), rows[start : start + BATCH]
+                )
+
+    async def _forget(self, ledger: Ledger, ids: Sequence[str]) -> None:
+        keys = [passage_key(ledger.tenant, one) for one in ids]
+        for start in range(0, len(keys), BATCH):
+            async with self._server.call(WRITE_DEADLINES) as session:
+                await session.delete(
+                    ledger.collection, tenant_name(ledger.tenant), keys[start : start + BATCH]
+                )
+
+    async def _concluded(
+        self, changing: Ledger, *, base: Ledger, come: Sequence[str], left: Sequence[str]
+    ) -> None:
+        """Note the new version: added up, or counted anew after a change that was broken off."""
+        async with self._server.call() as session:
+            now = await self._ledger(session, changing.tenant)
+        if base.changing or now is None or now.version != changing.version:
+            found = [
+                str(row.fields["digest"])
+                async for page in self._pages(changing, ("digest",), vectors=False)
+                for row in page
+            ]
+            version = version_of(found)
+        else:
+            version = version_of(come, base=base.version, gone=left)
+        async with self._server.call(WRITE_DEADLINES) as session:
+            done = replace(changing, version=version)
+            await session.note(self._ledgers, ledger_key(done.tenant), done.fields)
+
+    async def _pages(
+        self, ledger: Ledger, fields: Sequence[str], *, vectors: bool
+    ) -> AsyncIterator[list[Row]]:
+        """Go through a tenant's passages, each page under a deadline of its own."""
+        after: uuid.UUID | None = None
+        while True:
+            async with self._server.call(WRITE_DEADLINES) as session:
+                page = await session.page(
+                    self._home(ledger),
+                    tenant_name(ledger.tenant),
+                    after=after,
+                    limit=BATCH,
+                    fields=fields,
+                    vectors=vectors,
+                )
+            if not page:
+                return
+            yield page
+            after = page[-1].key
+
+    async def _rebuild(
+        self, tenant: str, *, anew: bool, progress: Progress | None
+    ) -> tuple[int, bool]:
+        """Copy a tenant into a collection beside, until nothing changed meanwhile; then switch.
+
+        Return how many passages it has, and whether they were embedded anew.
+        """
+        name = tenant_name(tenant)
+        async with self._server.call(WRITE_DEADLINES) as session:
+            await session.make_ledgers(self._ledgers, NOTED)
+            old = await self._ledger(session, tenant)
+            if old is None:
+                return 0, False
+            beside = replace(old, collection=self._next(old), embedder=self._embedder.name)
+            # What a rebuild that was killed left behind may have another embedder's vectors.
+            await session.drop_tenant(beside.collection, name)
+            await session.make_passages(beside.collection, FIELDS)
+        anew = anew or old.embedder != self._embedder.name
+        copied: dict[str, str] = {}
+        now, before = old, ""
+        while now.version != before:
+            before = now.version
+            await self._copy(old, beside, copied, anew=anew, progress=progress)
+            async with self._server.call() as session:
+                now = await self._ledger(session, tenant) or old
+        async with self._server.call(WRITE_DEADLINES) as session:
+            done = replace(beside, version=version_of(copied.values()), languages=now.languages)
+            await session.note(self._ledgers, ledger_key(tenant), done.fields)
+            self._known.add(done.collection)
+            await session.drop_tenant(self._home(old), name)
+            self._known.discard(self._home(old))
+        return len(copied), anew
+
+    async def _copy(
+        self,
+        old: Ledger,
+        beside: Ledger,
+        copied: dict[str, str],
+        *,
+        anew: bool,
+        progress: Progress | None,
+    ) -> None:
+        """Make `beside` hold what `old` holds now, given what it already holds."""
+        async with self._server.call(WRITE_DEADLINES) as session:
+            counts = await session.counts(self._home(old), tenant_name(old.tenant))
+        total, seen = sum(counts.values()), set[str]()
+        async for page in self._pages(old, (*PASSAGE, "digest"), vectors=not anew):
+            rows = {str(row.fields["passage_id"]): row for row in page}
+            seen |= set(rows)
+            todo = [k for k, row in rows.items() if copied.get(k) != str(row.fields["digest"])]
+            passages = [passage_of(rows[key].fields) for key in todo]
+            texts = [passage.searchable for passage in passages]
+            made = await self._embedder.embed(texts) if anew and texts else []
+            await self._store(beside, passages, made or [rows[key].vector for key in todo])
+            copied.update((key, str(rows[key].fields["digest"])) for key in todo)
+            if progress is not None:
+                progress(len(copied), max(total, len(copied)))
+        vanished = [key for key in copied if key not in seen]
+        await self._forget(beside, vanished)
+        for key in vanished:
+            del copied[key]
+
+    async def _require(self, session: Session) -> None:
+        if self._ledgers in self._known:
+            return
+        if not await session.exists(self._ledgers):
+            raise KnowledgeMissing(
+                f"no knowledge on Weaviate at {self._server.url}",
+                hint="run `antiphon ingest PATH` first",
             )
+        self._known.add(self._ledgers)
 
-    async def _delete(self, tenant: str, source: str, ids: Sequence[str]) -> None:
-        from weaviate.classes.query import Filter
+    async def _ledger(self, session: Session, tenant: str) -> Ledger | None:
+        """Return what is noted for a tenant, None when it has stored nothing."""
+        noted = await session.noted(self._ledgers, ledger_key(tenant))
+        return None if noted is None else ledger_of(noted, tenant)
 
-        chosen = Filter.by_property("source").equal(source) & Filter.by_property(
-            "passage_id"
-        ).contains_any(list(ids))
-        async with self._call(WRITE_DEADLINES) as client:
-            await self._passages(client, tenant).data.delete_many(where=chosen)
+    async def _all_ledgers(self, session: Session) -> list[Ledger]:
+        """Return the ledgers that say whose they are."""
+        noted = await session.all_noted(self._ledgers)
+        return [ledger_of(one, str(one["tenant"])) for one in noted if one.get("tenant")]
 
-    async def _hybrid(
-        self, passages: Collection, words: Sequence[str], vector: list[float], limit: int
-    ) -> Sequence[Found]:
-        from weaviate.classes.query import HybridFusion, MetadataQuery
-
-        found = await passages.query.hybrid(
-            " ".join(words),
-            # With no word to search for, a keyword leg would only scale the scores down.
-            alpha=self._alpha if words else 1.0,
-            vector={VECTOR: vector},
-            target_vector=VECTOR,
-            query_properties=["terms"],
-            fusion_type=HybridFusion.RELATIVE_SCORE,
-            limit=limit,
-            include_vector=[VECTOR],
-            return_properties=list(STORED),
-            return_metadata=MetadataQuery(score=True),
+    def _new(self, tenant: str) -> Ledger:
+        return Ledger(
+            tenant=tenant,
+            version="",
+            embedder=self._embedder.name,
+            languages=(),
+            collection=f"{self._name}V{SCHEMA}G1",
         )
-        return cast("Sequence[Found]", found.objects)
 
-    async def _counts(self, client: WeaviateAsyncClient, tenant: str) -> dict[str, int]:
-        from weaviate.classes.aggregate import GroupByAggregate
+    def _home(self, ledger: Ledger) -> str:
+        return ledger.collection or self._name
 
-        found = await self._passages(client, tenant).aggregate.over_all(
-            group_by=GroupByAggregate(prop="source", limit=MAX_PER_SOURCE), total_count=True
-        )
-        counts = {str(g.grouped_by.value): g.total_count or 0 for g in found.groups}
-        return dict(sorted((source, n) for source, n in counts.items() if n))
-
-    @property
-    def _ledgers(self) -> str:
-        return f"{self._name}Ledger"
-
-    def _passages(self, client: WeaviateAsyncClient, tenant: str) -> Collection:
-        used = client.collections.use(self._name).with_tenant(_tenant_name(tenant))
-        return cast("Collection", used)
+    def _next(self, ledger: Ledger) -> str:
+        """Return the collection of the next generation."""
+        generation = int(ledger.collection.rpartition("G")[2]) if ledger.collection else 0
+        return f"{self._name}V{SCHEMA}G{generation + 1}"
 
     def _check_embedder(self, ledger: Ledger) -> None:
-        if ledger.embedder != self._embedder.name:
+        if ledger.version and ledger.embedder != self._embedder.name:
             raise KnowledgeError(
                 f"the knowledge was embedded by {ledger.embedder!r}, not {self._embedder.name!r}",
-                hint=f"delete collection {self._name!r} and ingest again, or set the embedder back",
+                hint="run `antiphon ingest --migrate`, or set the embedder back",
             )
 
 
-def _tenant_name(tenant: str) -> str:
-    """Fit any tenant into the server's alphabet; the prefixes keep two from ever meeting."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", tenant):
-        return f"t-{tenant}"
-    return f"h-{blake2b(tenant.encode(), digest_size=24).hexdigest()}"
-
-
-def _properties(passage: Passage) -> dict[str, str | int]:
-    return {
-        **dict(zip(STORED, record(passage), strict=True)),
-        "digest": digest(passage),
-        "terms": " ".join(terms(passage.searchable, passage.language)),
-    }
-
-
-def _hit(found: Found, near: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Hit:
-    stored = cast("Record", tuple(found.properties[name] for name in STORED))
-    vector = np.asarray(found.vector[VECTOR], dtype=np.float32)
+def _hit(row: Row, cosine: float) -> Hit:
+    keyword = KEYWORD_SCORE.search(row.explained)
     return Hit(
-        passage=restore(stored), score=found.metadata.score or 0.0, cosine=float(vector @ near)
+        passage=passage_of(row.fields),
+        score=row.score,
+        # The server leaves out a constant of the formula that the SQLite backend has.
+        bm25=float(keyword.group(1)) * (K1 + 1) if keyword else None,
+        cosine=cosine,
+        explained=row.explained.strip(),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from html.parser import HTMLParser
 
 SKIPPED = frozenset(["script", "style", "template", "noscript", "svg", "head", "nav", "iframe"])
@@ -11,6 +13,7 @@ BLOCKS = frozenset(
     """p div section article main ul ol table blockquote dl dt dd header footer aside figure
     figcaption form fieldset details hr""".split()  # noqa: SIM905
 )
+DATES = frozenset(["article:modified_time", "last-modified", "dcterms.modified", "date"])
 HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
 
 
@@ -22,6 +25,8 @@ class Page:
     title: str
     language: str
     """As declared on the root element, or empty."""
+    updated: str
+    """ISO date that the page declares, or empty."""
 
 
 def html_text(markup: str) -> Page:
@@ -29,7 +34,8 @@ def html_text(markup: str) -> Page:
     reader = _Reader()
     reader.feed(markup)
     reader.close()
-    return Page(reader.finish(), " ".join("".join(reader.title).split()), reader.language)
+    title = " ".join("".join(reader.title).split())
+    return Page(reader.finish(), title, reader.language, reader.updated)
 
 
 class _Reader(HTMLParser):
@@ -39,15 +45,21 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.title: list[str] = []
         self.language = ""
+        self.updated = ""
         self._parts: list[str] = []
         self._skipping: list[str] = []
         self._in_title = False
         self._in_code = False
         self._in_cell = False
+        self._columns = 0
+        self._plain_cells = 0
+        self._rows = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "html":
             self.language = dict(attrs).get("lang") or ""
+        if tag == "meta" and not self.updated:
+            self.updated = _declared_date(dict(attrs))
         self._in_title = tag == "title" and "svg" not in self._skipping
         if tag == "body":
             self._skipping.clear()
@@ -86,9 +98,16 @@ class _Reader(HTMLParser):
         if tag == "pre":
             self._in_code = True
             return "\n\n```\n"
+        if tag == "table":
+            self._rows = 0
         if tag in {"td", "th"}:
             self._in_cell = True
+            self._columns += 1
+            self._plain_cells += tag == "td"
             return " "
+        if tag == "tr":
+            self._in_cell = False
+            self._columns = self._plain_cells = 0
         if self._in_cell:
             return " " if tag in BLOCKS or tag == "br" else ""
         if tag in HEADINGS:
@@ -107,4 +126,19 @@ class _Reader(HTMLParser):
             self._in_cell = False
         if self._in_cell:
             return ""
+        if tag == "tr":
+            self._rows += 1
+            # A first row of headings is ruled off, as Markdown does.
+            is_head = self._rows == 1 and self._columns and not self._plain_cells
+            return "\n|" + "---|" * self._columns if is_head else ""
         return "\n\n" if tag in BLOCKS or tag in HEADINGS else ""
+
+
+def _declared_date(attributes: Mapping[str, str | None]) -> str:
+    name = attributes.get("property") or attributes.get("name") or ""
+    if name.lower() not in DATES:
+        return ""
+    try:
+        return date.fromisoformat((attributes.get("content") or "")[:10]).isoformat()
+    except ValueError:
+        return ""

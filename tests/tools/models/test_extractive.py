@@ -70,9 +70,11 @@ class Counting:
         self._inner = inner
         self.dimensions = inner.dimensions
         self.calls = 0
+        self.texts = 0
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         self.calls += 1
+        self.texts += len(texts)
         return await self._inner.embed(texts)
 
 
@@ -256,3 +258,61 @@ def test_quotes_know_what_introduces_them() -> None:
         "Plan: Team; Price: 19 EUR; Seats: 10": ("row", ""),
         "Invoices are sent on the first of the month.": ("prose", ""),
     }
+
+
+async def test_another_sentence_with_the_same_figures_is_left_out(embedder: MiniLM) -> None:
+    """One fact is told once, though a second page puts it in other words."""
+    first = card(1, "You can return an item within 30 days of delivery.")
+    second = card(2, "You have 30 days from delivery to return your item.")
+
+    answer = await say(embedder, "How many days do I have to return an item?", (first, second))
+
+    assert 1 == answer.count("30 days")
+
+
+async def test_prose_is_preferred_to_the_row_that_says_the_same(embedder: MiniLM) -> None:
+    """A sentence reads better than `header: cell` pairs."""
+    table = "| Product | Guarantee |\n|---|---|\n| lamps | 5 years |\n| rugs | 3 years |\n\n"
+    page = card(1, f"{table}Every lamp has a guarantee of 5 years.", title="Guarantee")
+
+    answer = await say(embedder, "How long is the guarantee on lamps?", [page])
+
+    assert answer == "Every lamp has a guarantee of 5 years. [1]"
+
+
+async def test_a_sentence_that_points_back_brings_the_one_before(embedder: MiniLM) -> None:
+    """Nobody can tell what "it" is otherwise."""
+    page = card(1, "We sell the Moth pendant. It takes bulbs of at most 12 watts. Tea is free.")
+
+    answer = await say(embedder, "How many watts may the bulbs have?", [page])
+
+    assert answer == "We sell the Moth pendant. [1] It takes bulbs of at most 12 watts. [1]"
+
+
+async def test_an_incomplete_item_is_told_under_its_heading(embedder: MiniLM) -> None:
+    """Without "What it does not cover", "light bulbs" would say the opposite."""
+    page = card(1, "## What it does not cover\n\n- light bulbs\n- wear from normal use")
+
+    answer = await say(embedder, "Does the guarantee cover light bulbs?", [page])
+
+    assert answer == "What it does not cover: light bulbs [1]"
+
+
+async def test_a_heading_tells_what_a_sentence_is_about(embedder: MiniLM) -> None:
+    """Of two sentences alike, the one under the heading asked for is quoted first."""
+    page = card(1, "## Silk\n\nWash at 20 °C.\n\n## Linen\n\nWash at 40 °C.", title="Care")
+
+    answer = await say(embedder, "How hot do I wash linen?", [page])
+
+    assert answer.startswith("Wash at 40 °C. [1]")
+
+
+async def test_few_sentences_of_a_long_passage_are_embedded(embedder: MiniLM) -> None:
+    """The time of an answer does not grow with the passage."""
+    text = " ".join(f"Rule {n} says that parcels travel by road." for n in range(200))
+    counting = Counting(embedder)
+
+    await Extractive(counting).ainvoke(prompt("What does rule 150 say?", [card(1, text)]))
+
+    assert 1 == counting.calls
+    assert counting.texts <= 49

@@ -141,7 +141,7 @@ def test_list_items_keep_their_markers() -> None:
 
 
 def test_a_table_is_whole_up_to_twice_the_limit_then_cut_by_rows() -> None:
-    """Half a table says little; a very long one is cut between rows, its head on the first."""
+    """Half a table says little; of a very long one each part is told the column names."""
     head = "| Plan | Price |\n|------|-------|\n"
     rows = [f"| Plan {n:02} | {n:02} euro |" for n in range(30)]
 
@@ -151,6 +151,18 @@ def test_a_table_is_whole_up_to_twice_the_limit_then_cut_by_rows() -> None:
     assert 1 == len(whole)
     assert cut[0].startswith(head)
     assert rows == "\n".join(cut).splitlines()[2:]
+    found = chunk(document("## Fees\n\n" + head + "\n".join(rows)), tokens=TOKENS, max_tokens=40)
+    assert ["Fees", "Fees > Plan | Price"] == [passage.heading for passage in found[:2]]
+    assert "Plan | Price" in found[-1].searchable
+
+
+def test_rows_without_column_names_carry_none() -> None:
+    """A first row that is not ruled off is a row like the others."""
+    found = chunk(
+        document("\n".join(f"| a{n} | b{n} |" for n in range(60))), tokens=TOKENS, max_tokens=40
+    )
+
+    assert {""} == {passage.heading for passage in found}
 
 
 def test_the_same_content_has_the_same_id_and_a_change_another() -> None:
@@ -192,7 +204,13 @@ def test_a_large_file_without_breaks_is_cut_in_reasonable_time() -> None:
     """One endless word, one endless line: still bounded work and bounded passages."""
     began = time.perf_counter()
 
-    for text in ("x" * 200_000, "word " * 40_000, "One sentence. " * 15_000, "| a |\n" * 30_000):
+    for text in (  # fmt: skip
+        "x" * 200_000,
+        "word " * 40_000,
+        "One sentence. " * 15_000,
+        "| a |\n" * 30_000,
+        "| a |\n|" + "- " * 20_000 + "x\n" + "| b |\n" * 5000,
+    ):
         found = chunk(document(text), tokens=TOKENS)
         assert all(TOKENS.count(passage.text) <= 220 for passage in found)
         assert len(words(text)) == sum(len(words(passage.text)) for passage in found)

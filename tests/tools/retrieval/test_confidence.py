@@ -96,3 +96,13 @@ def test_grows_with_cosine_and_coverage() -> None:
     near, far = (Hit(passage=page, score=1.0, cosine=c) for c in (0.6, 0.4))
     assert retrieval_confidence("return item", [near]) > retrieval_confidence("return item", [far])
     assert retrieval_confidence("return item", [far]) > retrieval_confidence("lost umbrella", [far])
+
+
+def test_agreement_on_the_first_raises_it() -> None:
+    """The nearest passage proves more when it is also the first; a first without cosine is none."""
+    page = passage("Returns policy", PAGES["Returns policy"])
+    near, far, unknown = (Hit(passage=page, score=1.0, cosine=c) for c in (0.6, 0.4, None))
+    agreed = retrieval_confidence("return item", [near, far])
+
+    assert agreed > retrieval_confidence("return item", [far, near])
+    assert agreed == retrieval_confidence("return item", [unknown, near, far])

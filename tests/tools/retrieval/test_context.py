@@ -54,9 +54,9 @@ class TestPack:
 
         assert [(1, "dogs"), (2, "cats")] == [(card.number, card.text) for card in cards]
 
-    def test_the_first_that_does_not_fit_is_cut_at_a_sentence_and_ends_the_list(self) -> None:
+    def test_what_does_not_fit_is_cut_at_a_sentence(self) -> None:
         """What is left of the budget is used when it is worth it, with a verbatim beginning."""
-        hits = [hit(essay("ant", 20), 0.9), hit(essay("bee", 40), 0.8), hit("Tiny.", 0.7)]
+        hits = [hit(essay("ant", 20), 0.9), hit(essay("bee", 40), 0.8)]
 
         first, second = pack(hits, budget_tokens=500, tokens=TOKENS)
 
@@ -64,6 +64,48 @@ class TestPack:
         assert hits[1].passage.text.startswith(second.text)
         assert second.text.endswith(" here.")
         assert second.text != hits[1].passage.text
+
+    def test_one_that_does_not_fit_does_not_keep_the_next_out(self) -> None:
+        """A short passage after a long one is still seen, numbered without a gap."""
+        hits = [hit(essay("ant", 20), 0.9), hit(essay("bee", 40), 0.8), hit("Tiny.", 0.7)]
+
+        cards = pack(hits, budget_tokens=500, tokens=TOKENS)
+
+        assert ["ant", "bee", "Tiny"] == [
+            card.text.replace("The ", "", 1)[:4].strip(" .") for card in cards
+        ]
+        assert [1, 2, 3] == [card.number for card in cards]
+
+    def test_long_passages_share_what_the_first_left(self) -> None:
+        """Where not all fit, each takes half of what is left, so that more of them are seen."""
+        names = ("ant", "bee", "cow", "doe")
+        hits = [hit(essay(name, 40), 0.9 - n / 10) for n, name in enumerate(names)]
+        whole = pack(hits[:1], budget_tokens=10_000, tokens=TOKENS)[0].tokens
+
+        cards = pack(hits, budget_tokens=whole + 600, tokens=TOKENS)
+
+        assert ["ant", "bee", "cow", "doe"] == [card.text[4:7] for card in cards]
+        assert cards[0].tokens > cards[1].tokens > cards[2].tokens
+
+    def test_a_cut_keeps_the_sentences_that_bear_on_the_question(self) -> None:
+        """The run of sentences is chosen by the query's terms, and its offset says where it is."""
+        text = f"{essay('bee', 30)} Honey keeps for three thousand years. {essay('hive', 30)}"
+        passage = hit(text, 0.9)
+
+        (card,) = pack([passage], budget_tokens=200, tokens=TOKENS, query="does honey keep?")
+
+        assert "Honey keeps for three thousand years." in card.text
+        begins = card.start - passage.passage.start
+        assert text[begins : begins + len(card.text)] == card.text
+
+    def test_a_cut_table_keeps_its_header(self) -> None:
+        """Rows without their header say little, so a table is cut at its end."""
+        rows = "\n".join(f"| item {n} | {n} euros |" for n in range(100))
+        table = f"| Item | Price |\n| --- | --- |\n{rows}"
+
+        (card,) = pack([hit(table, 0.9)], budget_tokens=200, tokens=TOKENS, query="item 90")
+
+        assert table.startswith(card.text)
 
     def test_a_small_rest_is_left_unused(self) -> None:
         """With at most 100 tokens left the next passage is not cut but dropped."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -10,12 +12,17 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from weaviate_process import Server
 
-from antiphon.tools.errors import KnowledgeError, KnowledgeMissing
+from antiphon.graphs.ingest import ingest_paths
+from antiphon.nodes.ingest import IngestContext
+from antiphon.tools.errors import InputError, KnowledgeError, KnowledgeMissing
 from antiphon.tools.models.embeddings import MiniLM
 from antiphon.tools.retrieval.local import SqliteKnowledge
-from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage
+from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage, Reindexable, Where
+from antiphon.tools.retrieval.visibility import OPEN, visible
 from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
+from antiphon.tools.tokens import ApproximateCounter
 
 SHOP = {
     "returns.md": "You may return any unworn item within 30 days. Return postage is free.",
@@ -25,12 +32,23 @@ SHOP = {
 }
 
 
-class Closable(Knowledge, Protocol):
-    """A backend that holds something open."""
+class Closable(Knowledge, Reindexable, Protocol):
+    """A backend that holds something open and can rebuild its index."""
 
     async def close(self) -> None:
         """Let go of it."""
         ...
+
+
+LIBRARY = (
+    ("guides/lamps.md", {"language": "en", "updated": "2026-01-15"}),
+    ("guides/de/lampen.md", {"language": "de-AT", "updated": "2026-02-01T09:30:00Z"}),
+    ("guides.md", {"language": "en", "updated": "2025"}),
+    ("guides/staff.md", {"labels": ("staff", "audit *"), "updated": "2026-01-31"}),
+    ("news/lamps?.md", {"labels": ("press",), "language": "de"}),
+    ("plain.md", {"labels": ("everyone",), "updated": "soon"}),
+)
+"""Pages that differ in nothing but what they may be filtered by."""
 
 
 class Counting:
@@ -92,7 +110,11 @@ def make(
     """Build the backend the test is parametrised with."""
     if request.param == "sqlite":
         return SqliteKnowledge(tmp_path / "knowledge.sqlite", embedder)
-    server = request.getfixturevalue("weaviate_server")
+    return connect(request.getfixturevalue("weaviate_server"), embedder, collection)
+
+
+def connect(server: Server, embedder: Embedder, collection: str) -> WeaviateKnowledge:
+    """Return a collection of its own on the server."""
     return WeaviateKnowledge(
         server.url,
         grpc_port=server.grpc_port,
@@ -169,7 +191,9 @@ async def test_changed_labels_are_stored(knowledge: Closable) -> None:
     before = await knowledge.inventory(tenant="acme")
     closed = replace(page, labels=("staff",))
     await knowledge.upsert("a.md", [closed], tenant="acme")
-    assert [h.passage for h in await knowledge.search("return", tenant="acme")] == [closed]
+    assert await knowledge.search("return", tenant="acme") == ()
+    seen = await knowledge.search("return", tenant="acme", where=Where(labels=("staff",)))
+    assert [hit.passage for hit in seen] == [closed]
     assert (await knowledge.inventory(tenant="acme")).version != before.version
 
 
@@ -221,3 +245,186 @@ async def test_another_embedder_is_refused(knowledge: Closable, embedder: Counti
         await knowledge.search("return policy", tenant="acme")
     with pytest.raises(KnowledgeError, match="another"):
         await knowledge.upsert("b.md", [passage("b.md", "New.")], tenant="acme")
+
+
+async def shelve(knowledge: Knowledge, tenant: str) -> list[Passage]:
+    """Store the library and return it."""
+    pages = [passage(source, "Lamps have bulbs.", **facts) for source, facts in LIBRARY]
+    for page in pages:
+        await knowledge.upsert(page.source, [page], tenant=tenant)
+    return pages
+
+
+WHERES = {
+    "nothing": OPEN,
+    "a source": Where(sources=("guides.md",)),
+    "a folder": Where(sources=("guides/",)),
+    "a folder below": Where(sources=("guides/de/", "plain.md")),
+    "no such folder": Where(sources=("guides",)),
+    "no pattern": Where(sources=("guides/*", "news/lamps*.md"), labels=("press",)),
+    "a language": Where(languages=("de",), labels=("press",)),
+    "a region": Where(languages=("de-CH",)),
+    "since": Where(updated_from="2026-01-15"),
+    "until a month": Where(updated_to="2026-01"),
+    "between": Where(updated_from="2026-01-16", updated_to="2026-02-01"),
+    "a label": Where(labels=("staff",)),
+    "another label": Where(labels=("audit *", "unknown")),
+    "no pattern of labels": Where(labels=("*", "st*", "staff ", "STAFF")),
+    "a label named like the mark": Where(labels=("everyone",)),
+    "all at once": Where(
+        sources=("guides/",), languages=("en",), updated_from="2026", labels=("staff",)
+    ),
+}
+
+
+async def test_where(knowledge: Closable) -> None:
+    """A search returns exactly the passages that meet every condition."""
+    pages = await shelve(knowledge, "acme")
+    for name, where in WHERES.items():
+        hits = await knowledge.search("lamps", tenant="acme", where=where)
+        expected = {page.source for page in pages if visible(page, where)}
+        assert {hit.passage.source for hit in hits} == expected, name
+    found = await knowledge.search("lamps", tenant="acme")
+    assert {hit.passage.source for hit in found} == {
+        "guides/lamps.md", "guides/de/lampen.md", "guides.md",
+    }  # fmt: skip
+
+
+async def test_filters_come_before_ranking(knowledge: Closable) -> None:
+    """Passages that may not be seen take no place from those that may, in either leg."""
+    secret = [
+        passage("s.md", f"Lamp warranty lamp warranty, case {i}.", labels=("staff",))
+        for i in range(150)
+    ]
+    await knowledge.upsert("s.md", secret, tenant="acme")
+    await stock(knowledge, "acme")
+    hits = await knowledge.search("lamp warranty", tenant="acme", limit=1)
+    assert [hit.passage.source for hit in hits] == ["warranty.md"]
+    assert hits[0].score > 0.9
+    assert hits[0].bm25 is not None
+    seen = await knowledge.search(
+        "lamp warranty", tenant="acme", limit=5, where=Where(labels=("staff",))
+    )
+    assert {hit.passage.source for hit in seen} == {"s.md"}
+
+
+async def test_a_wrong_date_is_refused(knowledge: Closable) -> None:
+    """A filter that cannot be meant is an error of the caller's, not an empty result."""
+    await stock(knowledge, "acme")
+    with pytest.raises(InputError, match="yesterday"):
+        await knowledge.search("lamp", tenant="acme", where=Where(updated_from="yesterday"))
+
+
+async def test_the_version_is_the_content(knowledge: Closable, tmp_path: Path) -> None:
+    """The same passages have the same version in every backend, whatever came before them."""
+    await knowledge.upsert("b.md", [passage("b.md", "Soon gone.")], tenant="acme")
+    for source in reversed(SHOP):
+        await knowledge.upsert(source, [passage(source, SHOP[source])], tenant="acme")
+    await knowledge.remove(["b.md"], tenant="acme")
+    other = SqliteKnowledge(tmp_path / "other.sqlite", Constant())
+    await stock(other, "elsewhere")
+    expected = (await other.inventory(tenant="elsewhere")).version
+    assert expected == (await knowledge.inventory(tenant="acme")).version
+    await other.close()
+
+
+class Constant:
+    """One vector for every text."""
+
+    name = "constant"
+    dimensions = 2
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Point the same way each time."""
+        return [[1.0, 0.0] for _ in texts]
+
+
+async def test_concurrent_upserts(knowledge: Closable) -> None:
+    """Sources stored at once neither get lost nor spoil the version."""
+    pages = [passage(f"{i}.md", f"Page number {i}.") for i in range(12)]
+    await asyncio.gather(*(knowledge.upsert(p.source, [p], tenant="acme") for p in pages))
+    before = await knowledge.inventory(tenant="acme")
+    assert len(before.sources) == 12
+    await knowledge.remove([p.source for p in pages[6:]], tenant="acme")
+    await asyncio.gather(*(knowledge.upsert(p.source, [p], tenant="acme") for p in pages))
+    assert await knowledge.inventory(tenant="acme") == before
+
+
+async def test_migrate_to_another_embedder(knowledge: Closable, embedder: Counting) -> None:
+    """Migrating embeds anew what another model embedded, and does nothing the second time."""
+    assert (await knowledge.migrate()).before == 0
+    await stock(knowledge, "acme")
+    await stock(knowledge, "other")
+    before = await knowledge.inventory(tenant="acme")
+    embedder.name = "another"
+    seen: list[tuple[int, int]] = []
+    done = await knowledge.migrate(progress=lambda at, of: seen.append((at, of)))
+    assert (done.before, done.after, done.passages, done.embedded) == (2, 2, 0, 8)
+    assert seen[-1][0] == seen[-1][1]
+    assert (await knowledge.migrate()).embedded == 0
+    assert await knowledge.inventory(tenant="acme") == before
+    hits = await knowledge.search("return policy", tenant="acme")
+    assert hits[0].passage.source == "returns.md"
+    assert len(hits) == len(SHOP)
+
+
+async def test_queries_are_served_during_a_reindex(knowledge: Closable, embedder: Counting) -> None:
+    """Every search made while all is embedded anew finds the same, and writes are not lost."""
+    pages = [passage("many.md", f"Shelf number {i} holds rugs.") for i in range(300)]
+    await stock(knowledge, "acme")
+    await knowledge.upsert("many.md", pages, tenant="acme")
+    await stock(knowledge, "other")
+    embedder.calls.clear()
+    searches = 0
+    rebuilt = asyncio.create_task(knowledge.reindex(tenant="acme"))
+    late = asyncio.create_task(
+        knowledge.upsert("late.md", [passage("late.md", "Clocks tick.")], tenant="acme")
+    )
+    while not rebuilt.done():
+        hits = await knowledge.search("return policy", tenant="acme", limit=3)
+        assert hits[0].passage.source == "returns.md"
+        assert len(hits) == 3
+        searches += 1
+    done = await rebuilt
+    await late
+    assert searches > 1
+    assert (done.tenants, done.embedder) == (("acme",), embedder.name)
+    assert sum(size for size in embedder.calls if size > 1) >= 304
+    stored = (await knowledge.inventory(tenant="acme")).sources
+    assert stored == {**dict.fromkeys(SHOP, 1), "many.md": 300, "late.md": 1}
+    found = await knowledge.search("clocks", tenant="acme")
+    assert found[0].passage.source == "late.md"
+    assert len((await knowledge.inventory(tenant="other")).sources) == len(SHOP)
+
+
+@pytest.mark.weaviate
+async def test_the_sample_is_answered_alike(
+    weaviate_server: Server, tmp_path: Path, minilm: MiniLM
+) -> None:
+    """Both backends find the same first passage for every question of the sample's golden set."""
+    sample = Path(__file__).parents[3] / "examples" / "help_centre"
+    local = SqliteKnowledge(tmp_path / "knowledge.sqlite", minilm)
+    remote = connect(weaviate_server, minilm, f"Test{uuid.uuid4().hex}")
+    for knowledge in (local, remote):
+        report = await ingest_paths(
+            knowledge,
+            ApproximateCounter(),
+            [sample / "knowledge"],
+            context=IngestContext(tenant="sample"),
+        )
+        assert report["failed"] == []
+    assert await versions(local, "sample") == await versions(remote, "sample")
+    golden = (sample / "golden.jsonl").read_text("utf-8").splitlines()
+    for question in [json.loads(line)["messages"][-1] for line in golden]:
+        near = await local.search(question, tenant="sample", limit=1)
+        far = await remote.search(question, tenant="sample", limit=1)
+        assert [hit.passage for hit in near] == [hit.passage for hit in far], question
+        assert (near[0].bm25 or 0.0) == pytest.approx(far[0].bm25 or 0.0, rel=0.01)
+        assert near[0].cosine == pytest.approx(far[0].cosine, abs=0.001)
+    await local.close()
+    await remote.close()
+
+
+async def versions(knowledge: Knowledge, tenant: str) -> str:
+    """Return the version of what a tenant has."""
+    return (await knowledge.inventory(tenant=tenant)).version

@@ -50,15 +50,38 @@ class TestDiscover:
         assert ["a.md"] == names(tmp_path)
 
     def test_links_neither_loop_nor_lead_outside(self, tmp_path: Path) -> None:
-        """A link back up and a link to a file elsewhere are not followed."""
+        """A link out of the folder, into a circle or to nothing is told, and not followed."""
         write(tmp_path / "kb/a.md", "x")
-        write(tmp_path / "secret.md", "x")
-        (tmp_path / "kb/loop").symlink_to(tmp_path / "kb", target_is_directory=True)
-        (tmp_path / "kb/out.md").symlink_to(tmp_path / "secret.md")
-        (tmp_path / "kb/gone.md").symlink_to(tmp_path / "nowhere.md")
-        (tmp_path / "kb/again.md").symlink_to(tmp_path / "kb/a.md")
+        write(tmp_path / "secret/secret.md", "secret")
+        for name, target in {
+            "loop": tmp_path / "kb", "up": tmp_path, "out.md": tmp_path / "secret/secret.md",
+            "gone.md": tmp_path / "../nowhere.md", "again.md": tmp_path / "kb/a.md",
+            "circle.md": tmp_path / "kb/back.md", "back.md": tmp_path / "kb/circle.md",
+        }.items():  # fmt: skip
+            (tmp_path / "kb" / name).symlink_to(target)
 
-        assert 1 == len(names(tmp_path / "kb"))
+        found = discover([tmp_path / "kb"])
+        told = {}
+        for source in found:
+            try:
+                told[source.source] = load(source).text
+            except InputError as error:
+                told[source.source] = error.message
+
+        outwards = "A link that leads out of the folder"
+        assert "x" == told.pop("a.md")
+        circles = {told.pop("circle.md"), told.pop("back.md")}
+        assert all(why.startswith("Unreadable") for why in circles)
+        assert {"up": outwards, "out.md": outwards, "gone.md": outwards} == told
+
+    def test_what_is_no_regular_file_is_not_opened(self, tmp_path: Path) -> None:
+        """A pipe would be waited for without end, in a folder or given by name."""
+        os.mkfifo(tmp_path / "pipe.md")
+
+        for path in (tmp_path, tmp_path / "pipe.md"):
+            (found,) = discover([path])
+            with pytest.raises(InputError, match="No regular file"):
+                load(found)
 
     def test_a_root_that_is_a_link_is_followed(self, tmp_path: Path) -> None:
         """Whoever names a link means what it points to."""
@@ -232,11 +255,41 @@ class TestLoad:
         rows = '{"plan": "Basic", "price": 5}\n\n{"plan": "Pro, yearly", "price": 9}\n'
         assert expected == read(tmp_path / "a.jsonl", rows).text
 
-    @pytest.mark.parametrize(("name", "package"), [("a.pdf", "pypdf"), ("a.docx", "docx2txt")])
-    def test_a_damaged_or_unreadable_format_says_what_is_wrong(
-        self, tmp_path: Path, name: str, package: str
-    ) -> None:
-        """Without its package the format names it; with it, the file is called damaged."""
-        told = reason(tmp_path / name, b"not really")
+    @pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
+    def test_a_damaged_file_says_so(self, tmp_path: Path, name: str) -> None:
+        """Whatever the reader of the format raises becomes one reason."""
+        assert reason(tmp_path / name, b"not really").startswith("Damaged")
+        assert reason(tmp_path / name, b"%PDF-1.7\n1 0 obj\n<<").startswith("Damaged")
 
-        assert package in told or told.startswith("Damaged")
+    def test_a_half_gigabyte_is_not_read(self, tmp_path: Path) -> None:
+        """Size is looked at first."""
+        path = tmp_path / "huge.md"
+        with path.open("wb") as file:
+            file.truncate(500 * 2**20)
+
+        with pytest.raises(InputError, match=r"Too large: 500\.0 MiB"):
+            load(Source(path=path, source="huge.md"))
+
+    def test_a_page_in_an_older_encoding_is_read_as_it_declares(self, tmp_path: Path) -> None:
+        """Without a declaration, or with a false one, it is refused."""
+        page = "<meta charset='iso-8859-1'><p>Größe".encode("latin-1")
+
+        assert "Größe" == read(tmp_path / "a.html", page).text
+        assert "Not UTF-8" in reason(tmp_path / "a.html", page.replace(b"iso-8859-1", b"no-such"))
+
+    def test_a_page_that_says_when_it_changed_is_dated(self, tmp_path: Path) -> None:
+        """Only a real date counts."""
+        page = "<meta property='article:modified_time' content='{}'>x"
+
+        assert "2026-04-05" == read(tmp_path / "a.html", page.format("2026-04-05T08:00Z")).updated
+        assert "" == read(tmp_path / "a.html", page.format("today")).updated
+
+    def test_the_column_names_of_a_web_table_are_ruled_off(self, tmp_path: Path) -> None:
+        """So the chunker knows them; a table without such a row has none."""
+        page = (
+            "<table><thead><tr><th>Plan</th><th>Price</th></tr></thead>"
+            "<tr><th>A</th><td>1</td></tr></table><table><tr><td>b</td></tr></table>"
+        )
+
+        expected = "| Plan | Price |\n|---|---|\n| A | 1 |\n\n| b |"
+        assert expected == read(tmp_path / "a.html", page).text

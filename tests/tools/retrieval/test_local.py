@@ -21,8 +21,10 @@ from antiphon.tools.errors import (
     StorageBusy,
     StorageUnwritable,
 )
+from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.retrieval.passages import Passage
+from antiphon.tools.retrieval.records import digest, record
 from antiphon.tools.retrieval.sqlite_file import PassageFile
 
 
@@ -84,6 +86,8 @@ async def test_both_legs_speak(knowledge: SqliteKnowledge) -> None:
     assert hits[0].bm25 > 0
     assert hits[1].bm25 is None
     assert hits[1].cosine is not None
+    assert [hit.keyword_rank for hit in hits] == [1, None]
+    assert [hit.dense_rank for hit in hits] == [1, 2]
 
 
 async def test_corrupt_file(path: Path) -> None:
@@ -131,7 +135,7 @@ async def test_unwritable_folder(tmp_path: Path) -> None:
 async def test_full_disk(knowledge: SqliteKnowledge, path: Path) -> None:
     """A full disk is reported, and what was stored stays."""
     file = PassageFile(path, embedder=Hashing())
-    with file._writing() as db:
+    with file.writing() as db:
         limit = db.execute("PRAGMA page_count").fetchone()[0]
     assert file._db is not None
     file._db.execute(f"PRAGMA max_page_count = {limit}")
@@ -218,3 +222,99 @@ def test_import_is_light() -> None:
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# What version 1 wrote, as it wrote it.
+OLD_TABLES = """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tenants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL);
+    CREATE TABLE passages (
+        row INTEGER PRIMARY KEY, tenant INTEGER NOT NULL REFERENCES tenants, id TEXT NOT NULL,
+        source TEXT NOT NULL, title TEXT NOT NULL, heading TEXT NOT NULL, text TEXT NOT NULL,
+        "start" INTEGER NOT NULL, "end" INTEGER NOT NULL, language TEXT NOT NULL,
+        updated TEXT NOT NULL, labels TEXT NOT NULL, digest TEXT NOT NULL, vector BLOB NOT NULL,
+        UNIQUE (tenant, id)
+    );
+    CREATE INDEX passages_by_source ON passages (tenant, source);
+    CREATE VIRTUAL TABLE terms_1 USING fts5(terms);
+    INSERT INTO meta VALUES ('embedder', 'hashing');
+"""
+
+
+def old_file(path: Path, pages: Sequence[Passage]) -> None:
+    """Write pages as version 1 did, for tenant `t`."""
+    path.parent.mkdir(parents=True)
+    stamp = sum(int(digest(one), 16) for one in pages) % (1 << 128)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(OLD_TABLES)
+        db.execute("INSERT INTO tenants VALUES (1, 't', ?)", (f"{stamp:032x}",))
+        for row, one in enumerate(pages, start=1):
+            vector = np.asarray(Hashing().one(one.searchable), dtype="<f4").tobytes()
+            db.execute(
+                f"INSERT INTO passages VALUES (?, 1, {','.join('?' * 10)}, ?, ?)",  # noqa: S608
+                (row, *record(one), digest(one), vector),
+            )
+            words = " ".join(terms(one.searchable))
+            db.execute("INSERT INTO terms_1 (rowid, terms) VALUES (?, ?)", (row, words))
+        db.commit()
+
+
+async def test_an_older_file(path: Path, tmp_path: Path) -> None:
+    """A file of version 1 is brought up to date on opening, and then searched as a new one."""
+    pages = [page("a", "lamps have a guarantee"), page("b", "rugs are cleaned by hand")]
+    old_file(path, pages)
+    old, new = SqliteKnowledge(path, Hashing()), SqliteKnowledge(tmp_path / "new.db", Hashing())
+    done = await old.migrate()
+    assert (done.before, done.after, done.passages, done.embedded) == (1, 2, 2, 0)
+    for one in pages:
+        await new.upsert(one.source, [one], tenant="t")
+    assert await old.inventory(tenant="t") == await new.inventory(tenant="t")
+    query = "guarantee of lamps"
+    assert await old.search(query, tenant="t") == await new.search(query, tenant="t")
+    await old.close()
+    again = SqliteKnowledge(path, Hashing())
+    assert (await again.migrate()).before == 2
+    await again.close()
+    await new.close()
+
+
+async def test_a_newer_file(knowledge: SqliteKnowledge, path: Path) -> None:
+    """A file that a newer release wrote is left alone."""
+    await knowledge.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(KnowledgeError, match="newer release"):
+        await knowledge.search("lamps", tenant="t")
+
+
+async def test_a_reindex_that_was_killed_is_taken_up(path: Path) -> None:
+    """Vectors that were made before a kill are not made again, and until the switch none counts."""
+    pages = [page("a", f"lamp number {i}") for i in range(300)]
+    first = SqliteKnowledge(path, Hashing())
+    await first.upsert("a", pages, tenant="t")
+
+    class Dying(Hashing):
+        name = "dying"
+        made = 0
+        lives = 2
+
+        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            if self.lives == 0:
+                raise KeyboardInterrupt
+            self.lives -= 1
+            self.made += len(texts)
+            return await super().embed(texts)
+
+    other = Dying()
+    second = SqliteKnowledge(path, other)
+    with pytest.raises(KeyboardInterrupt):
+        await second.migrate()
+    assert len(await first.search("lamp", tenant="t", limit=5)) == 5
+    other.lives = 99
+    assert (await second.migrate()).embedded == 300
+    assert other.made == 300
+    with pytest.raises(KnowledgeError, match="'dying'"):
+        await first.search("lamp", tenant="t")
+    assert len(await second.search("lamp", tenant="t", limit=5)) == 5
+    await first.close()
+    await second.close()

@@ -1,16 +1,28 @@
-"""What is particular to the Weaviate backend: a server that is not there."""
+"""What is particular to the Weaviate backend: a server that fails, and what older ones hold."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from fakes import FakeTelemetry, fake_services
+from langgraph.checkpoint.memory import InMemorySaver
+from weaviate_process import Server
 
-from antiphon.tools.errors import KnowledgeUnavailable, SettingsError
+from antiphon.graphs.conversation import build_conversation
+from antiphon.graphs.services import Deadlines
+from antiphon.graphs.threads import Conversations
+from antiphon.nodes.state import Context
+from antiphon.tools.errors import KnowledgeError, KnowledgeUnavailable, SettingsError
 from antiphon.tools.resilience import Breaker
+from antiphon.tools.retrieval.ledger import fields_of, ledger_key, passage_key, tenant_name
+from antiphon.tools.retrieval.passages import Passage, Where
 from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
+from antiphon.tools.retrieval.weaviate_server import Row
 
 
 class Constant:
@@ -60,3 +72,213 @@ def test_wrong_address(url: str) -> None:
     """An address that is none is refused at once."""
     with pytest.raises(SettingsError, match="Weaviate"):
         connect(url)
+
+
+class Lengths:
+    """A direction by the length of a text; two numbers, or one where a text says `wrong`."""
+
+    name = "lengths"
+    dimensions = 2
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return unit vectors but for the wrong ones."""
+        self.embedded += len(texts)
+        made = []
+        for text in texts:
+            part = 1.0 / (1.0 + len(text))
+            made.append([1.0] if "wrong" in text else [part, (1.0 - part * part) ** 0.5])
+        return made
+
+
+def page(source: str, text: str, labels: tuple[str, ...] = ()) -> Passage:
+    """Return a passage that is a whole file."""
+    return Passage(
+        id=f"{source}-{len(text)}",
+        source=source,
+        title="",
+        heading="",
+        text=text,
+        start=0,
+        end=len(text),
+        labels=labels,
+    )
+
+
+def at(
+    server: Server, *, deadline_s: float = 5.0, breaker: Breaker | None = None
+) -> WeaviateKnowledge:
+    """Return a collection of its own on the server."""
+    return WeaviateKnowledge(
+        server.url,
+        grpc_port=server.grpc_port,
+        key="",
+        embedder=Lengths(),
+        collection=f"Test{uuid.uuid4().hex}",
+        deadline_s=deadline_s,
+        breaker=breaker,
+    )
+
+
+@pytest.fixture
+async def frail(frail_server: Server) -> AsyncIterator[WeaviateKnowledge]:
+    """Knowledge of one page on a server that is about to fail, at the deadline of production."""
+    knowledge = at(frail_server, deadline_s=2.0, breaker=Breaker(failures=2, cooldown_s=0.5))
+    await knowledge.upsert("returns.md", [page("returns.md", RETURNS)], tenant="t")
+    yield knowledge
+    await knowledge.close()
+
+
+RETURNS = "You can return an item within 30 days of delivery."
+
+
+@pytest.mark.weaviate
+async def test_frozen_server(frail: WeaviateKnowledge, frail_server: Server) -> None:
+    """A server that hangs costs the deadline; once it goes on, the next search is answered."""
+    assert await frail.search("return", tenant="t")
+    frail_server.freeze()
+    try:
+        started = time.monotonic()
+        with pytest.raises(KnowledgeUnavailable, match="did not answer"):
+            await frail.search("return", tenant="t")
+        assert time.monotonic() - started < 2.6
+        with pytest.raises(KnowledgeUnavailable):
+            await frail.upsert("returns.md", [page("returns.md", RETURNS)], tenant="t")
+    finally:
+        frail_server.thaw()
+    assert await recovered(frail, within_s=3.0)
+
+
+@pytest.mark.weaviate
+async def test_restarted_server(frail: WeaviateKnowledge, frail_server: Server) -> None:
+    """A server that is gone is reported in time, left alone, and used again when it is back."""
+    frail_server.stop()
+    try:
+        for why in ("did not answer", "did not answer", "left alone"):
+            started = time.monotonic()
+            with pytest.raises(KnowledgeUnavailable, match=why):
+                await frail.search("return", tenant="t")
+            assert time.monotonic() - started < 2.6
+    finally:
+        frail_server.start()
+    assert await recovered(frail, within_s=10.0)
+    assert (await frail.inventory(tenant="t")).sources == {"returns.md": 1}
+
+
+@pytest.mark.weaviate
+async def test_outage_in_a_conversation(frail: WeaviateKnowledge, frail_server: Server) -> None:
+    """While the server is away a turn says so and is recorded as failed; afterwards all is well."""
+    telemetry = FakeTelemetry()
+    services = fake_services(
+        knowledge=frail, telemetry=telemetry, deadlines=Deadlines(default=9, retrieve=9)
+    )
+    graph = build_conversation(services).compile(checkpointer=InMemorySaver())
+    talk, context = Conversations(graph), Context(tenant="t")
+    first = await talk.ask("How long can I take to return a lamp?", context=context)
+    assert (first.outcome, first.citations[0]["source"]) == ("answered", "returns.md")
+    frail_server.stop()
+    try:
+        during = await talk.ask("And to return a rug?", thread=first.thread_id, context=context)
+    finally:
+        frail_server.start()
+    assert during.outcome == "degraded"
+    assert during.degraded_because is not None
+    assert "Weaviate" in during.degraded_because
+    assert during.citations == ()
+    assert telemetry.turns[-1].failure == "retrieve_context: knowledge_unavailable"
+    assert await recovered(frail, within_s=10.0)
+    after = await talk.ask("And to return a clock?", thread=first.thread_id, context=context)
+    assert (after.outcome, after.citations[0]["source"]) == ("answered", "returns.md")
+
+
+async def recovered(knowledge: WeaviateKnowledge, *, within_s: float) -> bool:
+    """Whether a search is answered before the time is up."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            return bool(await knowledge.search("return", tenant="t"))
+        except KnowledgeUnavailable:
+            await asyncio.sleep(0.1)
+    return False
+
+
+@pytest.mark.weaviate
+async def test_refused_passages_are_named(weaviate_server: Server) -> None:
+    """A passage the server refuses fails the upsert; the next one repairs count and version."""
+    knowledge = at(weaviate_server)
+    good = [page("a.md", "Lamps."), page("a.md", "Many rugs.")]
+    with pytest.raises(KnowledgeError, match="refused 1 of 3 passages"):
+        await knowledge.upsert("a.md", [*good, page("a.md", "Its vector is wrong.")], tenant="t")
+    broken = await knowledge.inventory(tenant="t")
+    assert broken.sources == {"a.md": 2}
+    change = await knowledge.upsert("a.md", good, tenant="t")
+    assert (change.added, change.unchanged) == (0, 2)
+    repaired = await knowledge.inventory(tenant="t")
+    await knowledge.upsert("b.md", [page("b.md", "A clock.")], tenant="t")
+    await knowledge.remove(["b.md"], tenant="t")
+    assert await knowledge.inventory(tenant="t") == repaired != broken
+    with pytest.raises(KnowledgeError, match="refused 1 of 1"):
+        await knowledge.upsert("c.md", [page("c.md", "All wrong.")], tenant="t")
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_scores_are_explained(weaviate_server: Server) -> None:
+    """A hit carries the server's account of it, and the keyword score told there."""
+    knowledge = at(weaviate_server)
+    await knowledge.upsert("a.md", [page("a.md", "Lamps."), page("a.md", "Rugs.")], tenant="t")
+    best, other = await knowledge.search("lamps!", tenant="t")
+    assert best.passage.text == "Lamps."
+    assert best.bm25 is not None
+    assert best.bm25 > 0
+    assert "keyword,bm25" in best.explained
+    assert other.bm25 is None
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+@pytest.mark.parametrize("tenant", ["acme", "a name / with what must be hashed"])
+async def test_an_older_schema(weaviate_server: Server, tenant: str) -> None:
+    """What an older release stored is served with its labels kept, and moved without embedding."""
+    knowledge = at(weaviate_server)
+    name = knowledge._name
+    pages = [page("guides/a.md", "Lamps."), page("b.md", "Secret lamps.", labels=("staff",))]
+    vectors = await Lengths().embed([one.searchable for one in pages])
+    newer = {"tongue", "day", "places", "access"}
+    rows = [
+        Row(
+            key=passage_key(tenant, one.id),
+            fields={key: value for key, value in fields_of(one).items() if key not in newer},
+            vector=vector,
+        )
+        for one, vector in zip(pages, vectors, strict=True)
+    ]
+    noted = {"version": "0123", "embedder": "lengths", "languages": '["en"]'}
+    async with knowledge._server.call(10) as session:
+        await session.make_ledgers(f"{name}Ledger", tuple(noted))
+        await session.make_passages(name, [f for f in rows[0].fields if f != "terms"])
+        await session.insert(name, tenant_name(tenant), rows)
+        await session.note(f"{name}Ledger", ledger_key(tenant), noted)
+
+    async def found(where: Where | None = None) -> list[str]:
+        hits = await knowledge.search("lamps", tenant=tenant, where=where)
+        return [hit.passage.source for hit in hits]
+
+    assert await found() == ["guides/a.md"]
+    assert await found(Where(sources=("guides/",))) == ["guides/a.md"]
+    done = await knowledge.migrate()
+    assert (done.before, done.embedded) == (1, 0)
+    if tenant == "acme":
+        assert done.passages == 2
+    else:
+        # Its name cannot be read back from the server: the first upsert that says it moves it.
+        assert done.passages == 0
+        assert (await knowledge.upsert("b.md", pages[1:], tenant=tenant)).unchanged == 1
+    assert await found() == ["guides/a.md"]
+    assert sorted(await found(Where(labels=("staff",)))) == ["b.md", "guides/a.md"]
+    assert (await knowledge.migrate()).before == 2
+    async with knowledge._server.call() as session:
+        assert not await session.exists(name)
+    await knowledge.close()

@@ -1,0 +1,70 @@
+"""How often the answer given without a model holds what people marked as the answer.
+
+The path is the one that answers customers: hits, packed into the token budget, fenced, quoted.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from antiphon.tools.models.extractive import Extractive
+from antiphon.tools.retrieval.citations import MARKERS
+from antiphon.tools.retrieval.context import fence, pack
+from antiphon.tools.retrieval.passages import Embedder, Hit
+from antiphon.tools.tokens import ApproximateCounter
+
+BUDGET_TOKENS = 2100
+"""What a turn gives its passages by default."""
+SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question, the answers any of which is right, and what the search found for it."""
+
+    text: str
+    answers: tuple[str, ...]
+    hits: tuple[Hit, ...]
+
+
+async def containment(
+    asked: Sequence[Asked],
+    embedder: Embedder,
+    *,
+    language: str = "en",
+    budget_tokens: int = BUDGET_TOKENS,
+) -> tuple[float, float]:
+    """Return the share of answers that hold a right one, in %, and their mean length in words.
+
+    Questions without answers are left out; without any, both figures are 0.
+    """
+    model = Extractive(embedder, language=language)
+    given = [
+        (one, await _said(model, one, budget_tokens=budget_tokens)) for one in asked if one.answers
+    ]
+    if not given:
+        return 0.0, 0.0
+    share = statistics.fmean(holds(said, one.answers) for one, said in given)
+    return 100 * share, statistics.fmean(len(said.split()) for _, said in given)
+
+
+def holds(said: str, answers: Sequence[str]) -> bool:
+    """Tell whether a text contains one of the answers, case and white space aside."""
+    text = _folded(said)
+    return any(_folded(answer) in text for answer in answers)
+
+
+async def _said(model: Extractive, one: Asked, *, budget_tokens: int) -> str:
+    """Answer as a turn would, markers taken out."""
+    cards = pack(one.hits, budget_tokens=budget_tokens, tokens=ApproximateCounter())
+    reply = await model.ainvoke([SystemMessage(fence(cards)), HumanMessage(one.text)])
+    return MARKERS.sub("", reply.text)
+
+
+def _folded(text: str) -> str:
+    return SPACE.sub(" ", text.casefold()).strip()

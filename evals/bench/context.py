@@ -1,0 +1,147 @@
+"""How much of what answers a question stays in the prompt when the budget is small.
+
+Passages are found by the product's own search, then packed into 1k, 2k and 4k tokens by the
+product and by the plain greedy cut: most relevant first, until one does not fit.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from antiphon.evals.bench.collection import Query, read
+from antiphon.evals.bench.report import report
+from antiphon.evals.bench.store import TENANT, Store
+from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.graphs.settings import read_settings
+from antiphon.tools.models.embeddings import make_embedder
+from antiphon.tools.retrieval.context import Card, fence, pack
+from antiphon.tools.retrieval.passages import Hit
+from antiphon.tools.retrieval.rewrite import queries as wordings
+from antiphon.tools.retrieval.search import Retriever
+from antiphon.tools.tokens import ApproximateCounter, TokenCounter
+
+BUDGETS = (1000, 2000, 4000)
+FOUND = 10
+"""Passages to pack."""
+
+Packing = Callable[[Query, Sequence[Hit], int], Sequence[Card]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What one way of packing kept at one budget, in percent of all relevant passages."""
+
+    passages: float
+    """Share of which something is in the prompt."""
+    text: float
+    """Share of their text in the prompt."""
+    answers: float | None
+    """Share of questions whose known answer is in the prompt; None without known answers."""
+    overruns: int
+
+
+async def run(
+    data: Path, *, backend: str = "local", limit: int | None = None, cache: bool = False
+) -> dict[str, object]:
+    """Find passages for each query of a BEIR folder and pack them in both ways."""
+    began = time.perf_counter()
+    settings, collection = read_settings(), read(data, limit=limit)
+    asked = [query for query in collection.queries if query.relevant]
+    kept_vectors = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
+    vectors = BenchVectors(make_embedder(settings.embedder), kept_vectors)
+    with TemporaryDirectory() as folder:
+        store = Store(backend, settings, Path(folder))
+        try:
+            async with store.filled(collection.documents, vectors) as (knowledge, _):
+                retriever = Retriever(knowledge)
+                said = [wordings(query.text, query.earlier) for query in asked]
+                await vectors.embed([text for texts in said for text in texts])
+                found = [
+                    (await retriever.search(*texts, tenant=TENANT, limit=FOUND)).hits
+                    for texts in said
+                ]
+        finally:
+            vectors.save()
+    figures, rows = compared(asked, found, ApproximateCounter())
+    return report("context", str(data), figures, rows, time.perf_counter() - began)
+
+
+def compared(
+    asked: Sequence[Query], found: Sequence[Sequence[Hit]], tokens: TokenCounter
+) -> tuple[dict[str, float], list[dict[str, object]]]:
+    """Return the figures of both ways of packing, and them as a table."""
+
+    def packed(query: Query, hits: Sequence[Hit], budget: int) -> Sequence[Card]:
+        return pack(hits, budget_tokens=budget, tokens=tokens, query=query.text)
+
+    def greedy(_query: Query, hits: Sequence[Hit], budget: int) -> Sequence[Card]:
+        return greedy_cut(hits, budget_tokens=budget, tokens=tokens)
+
+    figures: dict[str, float] = {"overruns": 0.0}
+    rows: list[dict[str, object]] = []
+    ways: tuple[tuple[str, str, Packing], ...] = (
+        ("kept", "packed", packed),
+        ("greedy", "greedy cut", greedy),
+    )
+    for name, method, packing in ways:
+        for budget in BUDGETS:
+            kept = measured(asked, found, packing, budget, tokens)
+            label = f"{name}@{budget // 1000}k"
+            figures[label] = kept.passages
+            figures[f"{label}_text"] = kept.text
+            if kept.answers is not None:
+                figures[f"{label}_answers"] = kept.answers
+            figures["overruns"] += kept.overruns
+            rows.append(
+                {"method": method, "budget": budget, "passages": round(kept.passages, 2),
+                 "text": round(kept.text, 2), "answers": kept.answers, "overruns": kept.overruns}
+            )  # fmt: skip
+    return figures, rows
+
+
+def greedy_cut(
+    hits: Sequence[Hit], *, budget_tokens: int, tokens: TokenCounter
+) -> tuple[Card, ...]:
+    """Return whole passages, most relevant first, until one does not fit."""
+    cards: list[Card] = []
+    for hit in sorted(hits, key=lambda hit: -hit.score):
+        whole = pack([hit], budget_tokens=1_000_000, tokens=tokens)
+        if sum(card.tokens for card in (*cards, *whole)) > budget_tokens:
+            break
+        cards += whole
+    return tuple(cards)
+
+
+def measured(
+    asked: Sequence[Query],
+    found: Sequence[Sequence[Hit]],
+    packing: Packing,
+    budget: int,
+    tokens: TokenCounter,
+) -> Kept:
+    """Pack for every query and compare with what is relevant to it."""
+    passages: list[float] = []
+    text: list[float] = []
+    answers: list[bool] = []
+    overruns = 0
+    for query, hits in zip(asked, found, strict=True):
+        cards = packing(query, hits, budget)
+        overruns += tokens.count(fence(cards)) > budget
+        lengths = {hit.passage.source: len(hit.passage.text) for hit in hits}
+        shares = {card.source: len(card.text) / lengths[card.source] for card in cards}
+        passages.append(statistics.fmean(key in shares for key in query.relevant))
+        text.append(statistics.fmean(shares.get(key, 0.0) for key in query.relevant))
+        if query.answers:
+            shown = "\n".join(card.text for card in cards).casefold()
+            answers.append(any(answer.casefold() in shown for answer in query.answers))
+    return Kept(
+        passages=100 * statistics.fmean(passages),
+        text=100 * statistics.fmean(text),
+        answers=100 * statistics.fmean(answers) if answers else None,
+        overruns=overruns,
+    )

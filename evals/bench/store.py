@@ -1,0 +1,103 @@
+"""The knowledge that a bench fills and searches: one store, opened with any weight of its legs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal, Protocol
+
+from antiphon.evals.bench.vectors import BATCH, BenchVectors
+from antiphon.graphs.settings import Settings
+from antiphon.tools.errors import InputError
+from antiphon.tools.retrieval.local import SqliteKnowledge
+from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage
+
+TENANT = "bench"
+Backend = Literal["local", "weaviate"]
+SPEED_SAMPLE = 128
+"""Documents embedded again where the vectors of all were kept."""
+
+
+class Closable(Knowledge, Protocol):
+    """A backend that holds a file or a connection."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Store:
+    """Opens the same passages more than once, each time with another weight."""
+
+    def __init__(self, backend: str, settings: Settings, folder: Path) -> None:
+        """Raise InputError for a backend that is not there."""
+        if backend not in ("local", "weaviate"):
+            raise InputError(f"there is no backend {backend!r}", hint="local or weaviate")
+        if backend == "weaviate" and not settings.weaviate_url:
+            raise InputError(
+                "the backend 'weaviate' needs a server",
+                hint="Set ANTIPHON_WEAVIATE_URL and ANTIPHON_WEAVIATE_GRPC_PORT.",
+            )
+        self._backend = backend
+        self._settings = settings
+        self._folder = folder
+
+    @asynccontextmanager
+    async def opened(self, embedder: Embedder, alpha: float = 0.5) -> AsyncIterator[Closable]:
+        """Open it; `alpha` is the vectors' share of a score."""
+        knowledge = self._made(embedder, alpha)
+        try:
+            yield knowledge
+        finally:
+            await knowledge.close()
+
+    @asynccontextmanager
+    async def filled(
+        self, documents: Sequence[Passage], vectors: BenchVectors
+    ) -> AsyncIterator[tuple[Closable, float]]:
+        """Fill it, yield it with the passages it took per second, and leave nothing behind."""
+        async with self.opened(vectors) as knowledge:
+            try:
+                speed = await _fill(knowledge, documents, vectors)
+                yield knowledge, speed
+            finally:
+                if self._backend == "weaviate":
+                    await knowledge.remove([d.source for d in documents], tenant=TENANT)
+
+    def _made(self, embedder: Embedder, alpha: float) -> Closable:
+        if self._backend == "local":
+            return SqliteKnowledge(self._folder / "bench.db", embedder, alpha=alpha)
+        from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
+
+        return WeaviateKnowledge(
+            self._settings.weaviate_url,
+            grpc_port=self._settings.weaviate_grpc_port,
+            key=self._settings.weaviate_key.get_secret_value(),
+            embedder=embedder,
+            alpha=alpha,
+            collection="AntiphonBench",
+        )
+
+
+async def _fill(knowledge: Knowledge, documents: Sequence[Passage], vectors: BenchVectors) -> float:
+    """Embed in batches, store document by document; return passages per second.
+
+    Where vectors were kept, a sample says what embedding them would have taken.
+    """
+    began, spent, made = time.perf_counter(), vectors.spent_s, vectors.made
+    for start in range(0, len(documents), BATCH):
+        batch = documents[start : start + BATCH]
+        await vectors.embed([document.searchable for document in batch])
+        for document in batch:
+            await knowledge.upsert(document.source, [document], tenant=TENANT)
+    embedding, embedded = vectors.spent_s - spent, vectors.made - made
+    storing = time.perf_counter() - began - embedding
+    if embedded < len(documents):
+        unread = vectors.unread()
+        await unread.embed(
+            [one.searchable for one in documents[:: max(1, len(documents) // SPEED_SAMPLE)]]
+        )
+        embedding, embedded = unread.spent_s, unread.made
+    return 1 / (embedding / embedded + storing / len(documents))

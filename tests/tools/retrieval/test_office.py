@@ -1,0 +1,104 @@
+"""PDF and Word files say what they hold, or why they cannot."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docx
+import pytest
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+from antiphon.tools.errors import InputError
+from antiphon.tools.retrieval.loaders import Source, load
+
+
+def loaded(path: Path) -> tuple[str, str, str]:
+    document = load(Source(path=path, source=path.name))
+    return document.text, document.title, document.updated
+
+
+def pdf(path: Path, pages: list[list[str]], password: str | None = None) -> Path:
+    """Write a PDF with one line of text below the other."""
+    writer = PdfWriter()
+    font = DictionaryObject({
+        NameObject("/Type"): NameObject("/Font"), NameObject("/Subtype"): NameObject("/Type1"),
+        NameObject("/BaseFont"): NameObject("/Helvetica"),
+    })  # fmt: skip
+    for lines in pages:
+        page = writer.add_blank_page(width=400, height=400)
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        content = DecodedStreamObject()
+        shown = " ".join(f"({line}) Tj T*" for line in lines)
+        content.set_data(f"BT /F1 12 Tf 14 TL 20 350 Td {shown} ET".encode())
+        page[NameObject("/Contents")] = writer._add_object(content)
+    writer.add_metadata({"/Title": "Rental terms", "/ModDate": "D:20260504120000Z"})
+    if password is not None:
+        writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
+    writer.write(path)
+    return path
+
+
+def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
+    """Words torn at a line's end are mended; title and date are its own."""
+    path = pdf(tmp_path / "a.pdf", [["Bring the bi-", "cycle back."], ["By noon."]])
+
+    assert ("Bring the bicycle back.\n\nBy noon.", "Rental terms", "2026-05-04") == loaded(path)
+
+
+def test_an_encrypted_pdf_is_refused_and_a_merely_protected_one_read(tmp_path: Path) -> None:
+    """A password to open it is needed or not; one against changes does not matter."""
+    with pytest.raises(InputError, match="Encrypted"):
+        loaded(pdf(tmp_path / "a.pdf", [["Secret."]], password="word"))
+    assert "Open." == loaded(pdf(tmp_path / "b.pdf", [["Open."]], password=""))[0]
+
+
+def test_a_pdf_of_pictures_says_so(tmp_path: Path) -> None:
+    """A scan has pages but no text."""
+    with pytest.raises(InputError, match="pictures but no text"):
+        loaded(pdf(tmp_path / "a.pdf", [[], []]))
+
+
+def test_a_word_file_keeps_its_structure(tmp_path: Path) -> None:
+    """Headings, list items and tables in the order of the page."""
+    document = docx.Document()
+    document.core_properties.title = "Tariffs"
+    document.core_properties.modified = datetime(2026, 3, 4, tzinfo=UTC)
+    document.add_heading("Prices", 2)
+    document.add_paragraph("All with tax.")
+    document.add_paragraph("Bikes", style="List Bullet")
+    document.add_paragraph("Carts", style="List Bullet")
+    table = document.add_table(2, 2)
+    for cell, text in zip(table._cells, ["Plan", "Price", "Day", "9 euro"], strict=True):
+        cell.text = text
+    document.add_paragraph("End.")
+    document.save(str(tmp_path / "a.docx"))
+
+    text, title, updated = loaded(tmp_path / "a.docx")
+
+    assert (
+        "## Prices\n\nAll with tax.\n\n- Bikes\n- Carts\n\n"
+        "| Plan | Price |\n|---|---|\n| Day | 9 euro |\n\nEnd."
+    ) == text
+    assert ("Tariffs", "2026-03-04") == (title, updated)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    """What it would unpack to is looked at first."""
+    with zipfile.ZipFile(tmp_path / "a.docx", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("word/document.xml", b" " * (65 * 2**20))
+
+    with pytest.raises(InputError, match="Too large: it unpacks to 65 MiB"):
+        loaded(tmp_path / "a.docx")
+
+
+def test_a_zip_that_is_no_word_file_is_damaged(tmp_path: Path) -> None:
+    """Any archive can be called .docx."""
+    with zipfile.ZipFile(tmp_path / "a.docx", "w") as packed:
+        packed.writestr("hello.txt", "hello")
+
+    with pytest.raises(InputError, match="Damaged"):
+        loaded(tmp_path / "a.docx")
