@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
@@ -19,15 +19,12 @@ from langgraph.store.base import BaseStore
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
 from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge
-from antiphon.graphs.incident import Responder, build_incident
-from antiphon.graphs.ingest import Progress, ingest_paths, redactor
 from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
 from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations, Graph
-from antiphon.nodes.ingest import IngestContext
 from antiphon.prompts.library import PromptError, PromptFiles
-from antiphon.tools.errors import AssistantError, SettingsError
+from antiphon.tools.errors import AntiphonError, AssistantError, SettingsError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
@@ -44,17 +41,44 @@ from antiphon.tools.privacy import PatternDetector
 from antiphon.tools.resilience import Switches
 from antiphon.tools.retrieval import Embedder, Knowledge, Migration, Reindexable, Reindexed
 from antiphon.tools.retrieval.analysis import primary
-from antiphon.tools.retrieval.fetching import Fetcher
 from antiphon.tools.retrieval.local import SqliteKnowledge
-from antiphon.tools.telemetry.incidents import IncidentLog
+from antiphon.tools.telemetry import Alert
 from antiphon.tools.telemetry.logs import build_log
-from antiphon.tools.telemetry.notify import build_notifier
 from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry, load_hash_key
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
 from antiphon.tools.toolbox.likeness import described
 from antiphon.tools.toolbox.registry import load_tool
+
+if TYPE_CHECKING:
+    from antiphon.graphs.incident import Responder
+    from antiphon.graphs.ingest import Progress
+    from antiphon.nodes.ingest import IngestContext
+
+
+class OnCall:
+    """Builds the incident responder at the first alert: most turns never need one."""
+
+    def __init__(self, settings: Settings, services: Services, folder: Path) -> None:
+        self._given = (settings, services, folder)
+        self._responder: Responder | None = None
+
+    def responder(self) -> Responder:
+        """Return the responder. Blocking the first time: it compiles the incident graph."""
+        if self._responder is None:
+            self._responder = build_responder(*self._given)
+        return self._responder
+
+    async def __call__(self, alerts: Sequence[Alert]) -> None:
+        """Start one incident per alert and return at once."""
+        responder = await asyncio.to_thread(self.responder)
+        await responder(alerts)
+
+    async def drain(self) -> None:
+        """Wait for the incidents under way."""
+        if self._responder is not None:
+            await self._responder.drain()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +90,8 @@ class Runtime:
     conversations: Conversations
     folder: Path
     """Where this assistant's data lies."""
-    responder: Responder
+    on_call: OnCall
+    """Responds to alerts."""
 
 
 def sample_folder() -> Path:
@@ -97,9 +122,10 @@ async def open_runtime(
     folder = data_folder(settings, form)
     if services is None:
         services = await asyncio.to_thread(build_services, settings, form)
-    responder = build_responder(settings, services, folder)
+    on_call = OnCall(settings, services, folder)
     if services.respond_to is unattended:
-        services = replace(services, respond_to=responder)
+        services = replace(services, respond_to=on_call)
+    warming = asyncio.create_task(_warm(services.embedder))
     for rail in (services.input_rail, services.output_rail):
         if isinstance(rail, GuardRail):
             await rail.prepare()
@@ -111,10 +137,11 @@ async def open_runtime(
                 services=services,
                 conversations=Conversations(graph, prepare=_prepare(services.knowledge)),
                 folder=folder,
-                responder=responder,
+                on_call=on_call,
             )
     finally:
-        await responder.drain()
+        await warming
+        await on_call.drain()
         await _close(services.knowledge)
 
 
@@ -142,16 +169,20 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
     knowledge = _knowledge(settings, assistant, embedder, folder)
     specs = [_spec(form, assistant.folder) for form in assistant.tools]
     wording = KeptVectors(embedder, _wording(assistant, specs), folder / "wording.npz")
-    masked = redactor(PatternDetector()) if assistant.knowledge.redact else None
-    knowledge.bind(
-        lambda paths, tenant: ingest_paths(
+
+    async def bring_in(paths: Sequence[Path], tenant: str) -> object:
+        from antiphon.graphs.ingest import ingest_paths, redactor
+        from antiphon.nodes.ingest import IngestContext
+
+        return await ingest_paths(
             knowledge.stored,
             tokens,
             paths,
             context=IngestContext(tenant=tenant, fallback=primary(assistant.languages[0])),
-            redactor=masked,
+            redactor=redactor(PatternDetector()) if assistant.knowledge.redact else None,
         )
-    )
+
+    knowledge.bind(bring_in)
     return Services(
         assistant=assistant,
         input_rail=_rail(assistant, "input", switches),
@@ -193,6 +224,10 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
 
 def build_responder(settings: Settings, services: Services, folder: Path) -> Responder:
     """Build what starts the incident graph for alerts."""
+    from antiphon.graphs.incident import Responder, build_incident
+    from antiphon.tools.telemetry.incidents import IncidentLog
+    from antiphon.tools.telemetry.notify import build_notifier
+
     log = build_log(level=settings.log_level, form=settings.log_format)
     incidents = IncidentLog(folder / "incidents.jsonl")
     graph = build_incident(
@@ -254,6 +289,9 @@ async def ingest(
     `redact` overrules the assistant's own `knowledge.redact`; `allow_private` lets pages come
     from this machine and its network.
     """
+    from antiphon.graphs.ingest import ingest_paths, redactor
+    from antiphon.tools.retrieval.fetching import Fetcher
+
     services = runtime.services
     knowledge, assistant = services.knowledge, services.assistant
     declared = knowledge if isinstance(knowledge, DeclaredKnowledge) else None
@@ -310,7 +348,8 @@ def _knowledge(
     else:
         stored = SqliteKnowledge(folder / "knowledge.db", embedder, alpha=alpha)
     paths = [assistant.folder / path for path in assistant.knowledge.paths]
-    return DeclaredKnowledge(stored, paths, notes=folder / "declared.json")
+    policy = "redacted " if assistant.knowledge.redact else ""
+    return DeclaredKnowledge(stored, paths, notes=folder / "declared.json", policy=policy)
 
 
 def _collection(name: str) -> str:
@@ -373,7 +412,7 @@ def _models(
             gguf=settings.gguf,
             max_tokens=assistant.models.output_tokens,
         ),
-        last_resort=Extractive(embedder=embedder),
+        last_resort=Extractive(embedder=embedder, language=assistant.languages[0]),
         switches=switches,
     )
 
@@ -382,6 +421,13 @@ def _telemetry(settings: Settings, folder: Path) -> TurnTelemetry:
     log = build_log(level=settings.log_level, form=settings.log_format)
     given = settings.hash_key.get_secret_value().encode()
     return build_telemetry(data_dir=folder, log=log, hash_key=given or load_hash_key(folder))
+
+
+async def _warm(embedder: Embedder) -> None:
+    """Load the embedder while databases open and the graph compiles; the first turn needs it."""
+    # A fault shows again, with its place, where the vector is needed.
+    with suppress(AntiphonError):
+        await embedder.embed(["warm"])
 
 
 def _prepare(knowledge: Knowledge) -> Callable[[str], Awaitable[None]] | None:

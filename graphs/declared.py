@@ -11,11 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from antiphon.tools.errors import StorageUnwritable
+from antiphon.tools.errors import InputError, StorageUnwritable
 from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage, Where
+from antiphon.tools.retrieval.loaders import discover
 
 Ingest = Callable[[Sequence[Path], str], Awaitable[object]]
 """Ingests paths for a tenant."""
+SOURCES = "sources of "
+"""Before a tenant: marks the note of what its declared files are called."""
 BY_HAND = "by hand"
 """Marks a tenant whose knowledge was replaced by `antiphon ingest --replace`."""
 
@@ -27,10 +30,14 @@ class DeclaredKnowledge:
     and only their changed passages are embedded.
     """
 
-    def __init__(self, stored: Knowledge, paths: Sequence[Path], *, notes: Path) -> None:
+    def __init__(
+        self, stored: Knowledge, paths: Sequence[Path], *, notes: Path, policy: str = ""
+    ) -> None:
+        """Keep `notes` of what was brought in; another `policy` brings everything in again."""
         self.stored = stored
         self._paths = tuple(paths)
         self._notes = notes
+        self._policy = policy
         self._ingest: Ingest | None = None
         self._ready: dict[str, asyncio.Task[None]] = {}
 
@@ -85,16 +92,24 @@ class DeclaredKnowledge:
 
     async def _bring_in(self, tenant: str) -> None:
         paths = [path for path in self._paths if path.exists()]
-        seen, noted = await asyncio.to_thread(lambda: (_fingerprint(paths), self._noted()))
+        seen, noted = await asyncio.to_thread(
+            lambda: (self._policy + _fingerprint(paths), self._noted())
+        )
         before = noted.get(tenant)
         if not paths or self._ingest is None or before == BY_HAND:
             return
         if before == seen and (await self.stored.inventory(tenant=tenant)).version:
             return
         await self._ingest(paths, tenant)
+        names = await asyncio.to_thread(_names, paths)
+        # Only what these files once brought in goes with them, not what was ingested by hand.
+        vanished = set(noted.get(SOURCES + tenant, "").splitlines()) - set(names)
+        if vanished:
+            await self.stored.remove(sorted(vanished), tenant=tenant)
         # A note that cannot be written costs the next start a comparison, not this turn.
         with suppress(OSError):
             await asyncio.to_thread(self._note, tenant, seen)
+            await asyncio.to_thread(self._note, SOURCES + tenant, "\n".join(names))
 
     def _noted(self) -> dict[str, str]:
         try:
@@ -112,6 +127,14 @@ class DeclaredKnowledge:
         fresh.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps(notes, indent=1), "utf-8")
         fresh.replace(self._notes)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return what the declared files are called in the knowledge."""
+    try:
+        return sorted(source.source for source in discover(paths))
+    except InputError:
+        return []
 
 
 async def _nothing() -> None:

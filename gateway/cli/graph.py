@@ -97,7 +97,7 @@ def _graph(runtime: Runtime, name: Name) -> Compiled:
         case Name.ingest:
             return build_ingest(services.knowledge, services.tokens).compile(name="ingest")
         case Name.incident:
-            return runtime.responder.graph
+            return runtime.on_call.responder().graph
 
 
 def _check(name: Name, assistant: Path | None, *, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,10 +134,17 @@ def _rebuild(tenant: str | None, assistant: Path | None, *, as_json: bool) -> in
 
 def _told_apart(given: Sequence[str], *, lists: bool) -> tuple[list[Path], list[str]]:
     """Return paths and addresses; with `lists`, each file is a list of addresses."""
+    from antiphon.tools.errors import InputError
     from antiphon.tools.retrieval.fetching import is_url, read_list
 
     urls = [argument for argument in given if is_url(argument)]
     files = [Path(argument) for argument in given if not is_url(argument)]
+    for path in files:
+        if not os.path.lexists(path):
+            raise InputError(
+                f"There is no file or folder {str(path)!r}",
+                hint="`antiphon ingest --help` says what can be read.",
+            )
     if lists:
         return [], [*urls, *(url for path in files for url in read_list(path))]
     return files, urls
@@ -149,7 +157,7 @@ def _shown_rate(*, shown: bool) -> Iterator[Callable[[int, int, int], None]]:
 
     began = time.monotonic()
     columns = (TextColumn("{task.fields[rate]:.0f} passages/s, left"), TimeRemainingColumn())
-    with _bar("Reading", columns, shown=shown, rate=0.0) as update:
+    with _bar("Reading", columns, shown=shown) as update:
 
         def progress(done: int, total: int, passages: int) -> None:
             rate = passages / max(time.monotonic() - began, 1e-3)
@@ -169,7 +177,7 @@ def shown_progress(what: str, *, shown: bool) -> Iterator[Progress]:
 
 @contextmanager
 def _bar(
-    what: str, columns: Sequence[ProgressColumn], *, shown: bool, **fields: float
+    what: str, columns: Sequence[ProgressColumn], *, shown: bool
 ) -> Iterator[Callable[..., None]]:
     from functools import partial
 
@@ -185,9 +193,7 @@ def _bar(
         disable=not shown,
         transient=True,
     ) as bar:
-        task = bar.add_task(what, total=None)
-        bar.update(task, **fields)
-        yield partial(bar.update, task)
+        yield partial(bar.update, bar.add_task(what, total=None, rate=0))
 
 
 def _show(report: Mapping[str, object], *, dry_run: bool) -> None:

@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import Runtime, build_responder, compile_conversation
+from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
@@ -56,7 +56,7 @@ async def served(
             services=used,
             conversations=conversations(graph),
             folder=folder,
-            responder=build_responder(settings, used, folder),
+            on_call=OnCall(settings, used, folder),
         )
         app = create_app(settings, runtime=runtime)
         await stack.enter_async_context(app.router.lifespan_context(app))

@@ -173,7 +173,9 @@ async def test_a_dry_run_changes_nothing_and_tells_what_would(shelf: Shelf, fold
 async def test_tenants_are_apart(shelf: Shelf, folder: Path) -> None:
     """One tenant's replacement leaves another's knowledge alone."""
     await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(tenant="one"))
-    await ingest_paths(shelf, TOKENS, [folder / "sub"], context=IngestContext(tenant="two", replace=True))
+    await ingest_paths(
+        shelf, TOKENS, [folder / "sub"], context=IngestContext(tenant="two", replace=True)
+    )
 
     assert {"returns.md", "sub/ship.txt"} == set(shelf.texts("one"))
     assert {"ship.txt"} == set(shelf.texts("two"))
@@ -216,10 +218,11 @@ async def test_a_file_that_cannot_be_checked_is_not_stored(shelf: Shelf, folder:
 async def test_progress_is_told_per_file(shelf: Shelf, folder: Path) -> None:
     """Failed files count too."""
     (folder / "a.md").write_bytes(b"")
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int, int]] = []
 
     await ingest_paths(
-        shelf, TOKENS, [folder], context=IngestContext(), progress=lambda *counts: seen.append(counts)
+        shelf, TOKENS, [folder], context=IngestContext(),
+        progress=lambda *counts: seen.append(counts),
     )  # fmt: skip
 
     assert [(1, 3, 0), (3, 3, 3)] == seen
@@ -422,6 +425,7 @@ asyncio.run(ingest_paths(
 """
 
 
+@pytest.mark.slow
 async def test_an_ingestion_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
     """SIGKILL in the middle: the next run keeps what is stored and ends where one run would."""
     root = tmp_path / "kb"
@@ -429,7 +433,7 @@ async def test_an_ingestion_that_was_killed_goes_on_where_it_stopped(tmp_path: P
     for n in range(60):
         (root / f"{n:03}.md").write_text("".join(f"## H{k}\n\nText {n}.\n\n" for k in range(20)))
     command = [sys.executable, "-c", INGEST, str(tmp_path / "killed.db"), str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as running:  # noqa: ASYNC220
         assert running.stdout
         assert int(running.stdout.readline()) < 60
         running.kill()

@@ -228,7 +228,10 @@ class SentenceTransformerEmbedder(Remembered):
                 f"embedding model {self.name!r} could not be loaded: {error}",
                 hint="give the folder of a downloaded model, or use the embedder `minilm`",
             ) from error
-        self.dimensions = int(model.get_sentence_embedding_dimension() or self.dimensions)
+        # The method has another name from release 6 on, and the old one warns.
+        told = getattr(model, "get_embedding_dimension", None)
+        told = told or model.get_sentence_embedding_dimension
+        self.dimensions = int(told() or self.dimensions)
         return TorchEncoder(model, batch=self._batch)
 
 

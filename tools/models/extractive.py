@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import html
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, groupby
+from collections.abc import Sequence
 
 import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,53 +17,19 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from antiphon.tools.models.catalog import LAST_RESORT
-from antiphon.tools.models.quotes import Quote, quotes
+from antiphon.tools.models.excerpts import choose, overlaps, render, scored, standing
+from antiphon.tools.models.quotes import quotes
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, unfence, unfence_results
 from antiphon.tools.retrieval.passages import Embedder
 from antiphon.tools.tokens import ApproximateCounter, TokenCounter
 
 TOP_PASSAGES = 3
-MOST_QUOTES = 3
-RANK_WEIGHT = 0.1
-"""What the first passage's place is worth; the second's is half of it."""
-HEADING_WORD = 0.5
-"""What a word of the question counts that stands above a sentence, not in it."""
-WORTH_ADDING = 1 / 3
-"""A further quote must have this share of the best one's lead over the mean."""
-LIST_WORTH_ADDING = 2 / 3
-"""As above for what takes more than a line or tells of another case: procedures, lists, rows."""
-IN_PROSE = 0.6
-"""A sentence stands for a row of a table when it scores this share of it."""
-SAME_CLAIM = 0.9
-"""Cosine from which two sentences speak of the same thing: the newer source's then stands."""
-SAME_CLAIM_BY_TITLE = 0.7
-"""The same where the sources have one title: most likely two versions of a document."""
-REPEATED = 0.92
-"""Cosine from which a further quote only repeats one already chosen."""
-SAME_FACT = 0.65
-"""The same where its figures were all said before: one fact in other words."""
-MOST_COMPARED = 48
+MOST_COMPARED = 24
 """Units whose meaning is compared, those with most of the question's words: bounds the time."""
-
-POINTS_BACK = re.compile(
-    r"(?:this|that|these|those|it|its|they|their|he|his|she|her|such|otherwise|then"
-    r"|dies(?:e[rs]?)?|es|er|sie|dann|sonst|il|elle|ils|elles|cela|ceci|ces|cette"
-    r"|est[aeo]s?|es[ao]s?|él|ellos|ellas)\b",
-    re.IGNORECASE,
-)
-"""How a sentence begins that cannot be read without the one before (en, de, fr, es)."""
-SUPERSEDED = re.compile(
-    r"\b(?:superseded|outdated|obsolete|archived|deprecated|withdrawn|no longer valid"
-    r"|veraltet|überholt|ersetzt|obsolet[oa]|derogad[oa]|périmée?|remplacée?)\b",
-    re.IGNORECASE,
-)
-"""How a title says that another document took its place."""
-NUMBER = re.compile(r"\d+(?:\.\d+)*")
 SUGGESTED = re.compile(r"<suggested_reply>(.*?)</suggested_reply>", re.DOTALL)
 
 
@@ -145,202 +107,17 @@ class Extractive(BaseChatModel):
         return html.unescape(suggested.group(1)).strip() if suggested else self.unknown
 
     async def _from_passages(self, question: str, cards: Sequence[Card]) -> str:
-        best = _standing(question, cards)[:TOP_PASSAGES]
+        best = standing(question, cards)[:TOP_PASSAGES]
         units = [unit for card in best for unit in quotes(card)]
         if not units:
             return ""
         asked = terms(question, self.language)
         said = [frozenset(terms(unit.wording, self.language)) for unit in units]
-        about = [frozenset(terms(unit.meaning, self.language)) for unit in units]
-        overlaps = _overlaps(asked, said, about)
-        compared = sorted(range(len(units)), key=lambda at: -overlaps[at])[:MOST_COMPARED]
-        made = await self._embedder.embed([question, *(units[at].meaning for at in compared)])
+        about = [frozenset(terms(unit.placed, self.language)) for unit in units]
+        shared = overlaps(asked, said, about)
+        compared = sorted(range(len(units)), key=lambda at: -shared[at])[:MOST_COMPARED]
+        made = await self._embedder.embed([question, *(units[at].wording for at in compared)])
         vectors = np.zeros((len(units), len(made[0])))
         vectors[compared] = made[1:]
-        candidates = _scored(units, vectors, vectors @ np.asarray(made[0]) + overlaps, best)
-        return _render(_choose(candidates, self.max_words))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Candidate:
-    """A quotable unit with how well it answers."""
-
-    quote: Quote
-    score: float
-    vector: NDArray[np.float64]
-
-
-def _standing(question: str, cards: Sequence[Card]) -> list[Card]:
-    """Return the cards in their order, those that say they were superseded last.
-
-    They keep their place where the question names their year or version.
-    """
-    asked = frozenset(NUMBER.findall(question))
-
-    def outdated(card: Card) -> bool:
-        return bool(SUPERSEDED.search(card.title)) and not asked & {*NUMBER.findall(card.title)}
-
-    return sorted(cards, key=lambda card: (outdated(card), card.number))
-
-
-def _overlaps(
-    asked: Sequence[str], said: Sequence[frozenset[str]], about: Sequence[frozenset[str]]
-) -> list[float]:
-    """Return, per unit, the share of the question's words it has, rare words weighing more.
-
-    A word that only its title or heading has counts by `HEADING_WORD`.
-    """
-    found = Counter(term for unit in said for term in unit)
-    weight = {
-        term: math.log(1 + (len(said) - found[term] + 0.5) / (found[term] + 0.5))
-        for term in set(asked)
-    }
-    total = sum(weight.values()) or 1.0
-    return [
-        sum(weight[t] * (1.0 if t in own else HEADING_WORD) for t in weight if t in own | over)
-        / total
-        for own, over in zip(said, about, strict=True)
-    ]
-
-
-def _scored(
-    units: Sequence[Quote],
-    vectors: NDArray[np.float64],
-    nearness: Sequence[float],
-    best: Sequence[Card],
-) -> list[Candidate]:
-    """Return the units best first, without those that a newer source contradicts or repeats."""
-    place = {card.number: RANK_WEIGHT / rank for rank, card in enumerate(best, start=1)}
-    candidates = [
-        Candidate(quote=unit, score=float(near) + place[unit.card.number], vector=vector)
-        for unit, vector, near in zip(units, vectors, nearness, strict=True)
-    ]
-    current = [one for one in candidates if not any(_replaces(two, one) for two in candidates)]
-    return sorted(current, key=lambda one: -one.score)
-
-
-def _replaces(newer: Candidate, older: Candidate) -> bool:
-    """Tell whether a later source says something on the same matter."""
-    new, old = newer.quote.card, older.quote.card
-    if new.source == old.source or not old.updated or new.updated <= old.updated:
-        return False
-    one_title = new.title.casefold() == old.title.casefold()
-    alike = SAME_CLAIM_BY_TITLE if one_title else SAME_CLAIM
-    return float(newer.vector @ older.vector) >= alike
-
-
-def _choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the best quote and those worth adding under the budget, best first."""
-    if not candidates:
-        return []
-    first = _in_prose(candidates)
-    chosen, shown = [first], _whole(first.quote, candidates, max_words)
-    usual = sum(one.score for one in candidates) / (1 + len(candidates))
-    ahead = first.score - usual
-    for one in candidates:
-        if len(chosen) == MOST_QUOTES or one.score < usual + WORTH_ADDING * ahead:
-            break
-        alone = one.quote.kind in ("prose", "item") and not one.quote.introduces
-        if not alone and one.score < usual + LIST_WORTH_ADDING * ahead:
-            continue
-        if one.quote in shown or any(_repeats(one, two) for two in chosen):
-            continue
-        more = [unit for unit in _whole(one.quote, candidates, max_words) if unit not in shown]
-        if sum(unit.words for unit in (*shown, *more)) <= max_words:
-            chosen.append(one)
-            shown += more
-    return shown
-
-
-def _in_prose(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the best unit, or the sentence that tells what it tells as a row of a table."""
-    first = candidates[0]
-    if first.quote.kind != "row":
-        return first
-    told = (
-        one
-        for one in candidates
-        if one.quote.kind == "prose"
-        and one.score >= IN_PROSE * first.score
-        and _repeats(first, one)
-    )
-    return next(told, first)
-
-
-def _repeats(one: Candidate, other: Candidate) -> bool:
-    """Tell whether one unit adds nothing to another: as good as its words, or the same figures."""
-    alike = float(one.vector @ other.vector)
-    figures = set(NUMBER.findall(one.quote.text))
-    same = bool(figures) and figures <= set(NUMBER.findall(other.quote.text))
-    return alike >= (SAME_FACT if same else REPEATED)
-
-
-def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the quote with what it is useless without.
-
-    That is the sentence it points back to, the other steps of a procedure, the list of an intro.
-    """
-    if quote.kind != "step" and not quote.introduces:
-        return [*_before(quote, candidates, max_words), quote]
-    items = sorted(
-        (
-            two.quote
-            for two in candidates
-            if two.quote.card is quote.card
-            and two.quote.group == quote.group
-            and not two.quote.introduces
-        ),
-        key=lambda unit: unit.index,
-    )
-    limit = 2 * max_words if any(unit.kind == "step" for unit in items) else max_words
-    fitting = [
-        unit
-        for unit, total in zip(items, accumulate(unit.words for unit in items), strict=True)
-        if total <= limit
-    ]
-    if quote.introduces:
-        return fitting or [quote]
-    return items if len(fitting) == len(items) else [quote]
-
-
-def _before(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the sentence that a quote points back to, when both fit."""
-    if quote.kind != "prose" or not POINTS_BACK.match(quote.text):
-        return []
-    return [
-        two.quote
-        for two in candidates
-        if two.quote.card is quote.card
-        and two.quote.index == quote.index - 1
-        and two.quote.kind == "prose"
-        and two.quote.words + quote.words <= max_words
-    ]
-
-
-def _render(shown: Sequence[Quote]) -> str:
-    """Return the quotes with their markers: by passage, best first, in the source's order."""
-    order = {number: n for n, number in enumerate(dict.fromkeys(q.card.number for q in shown))}
-    placed = sorted(shown, key=lambda unit: (order[unit.card.number], unit.index))
-    pieces: list[str] = []
-    for is_list, run in groupby(placed, key=lambda unit: unit.kind != "prose"):
-        if is_list:
-            pieces.append("\n".join(_listed(list(run))))
-        else:
-            pieces.append(" ".join(f"{unit.text} [{unit.card.number}]" for unit in run))
-    return "\n".join(pieces)
-
-
-def _listed(run: Sequence[Quote]) -> Iterator[str]:
-    if len(run) == 1:
-        unit = run[0]
-        text = f"{unit.lead} {unit.text}" if unit.lead else unit.text
-        yield f"{text} [{unit.card.number}]"
-        return
-    lead, step = "", 0
-    for unit in run:
-        if unit.lead and unit.lead != lead:
-            yield unit.lead
-            lead, step = unit.lead, 0
-        step += 1
-        mark = f"{step}." if unit.kind == "step" else "-"
-        yield f"{mark} {unit.text} [{unit.card.number}]"
+        candidates = scored(units, vectors, vectors @ np.asarray(made[0]) + shared, best)
+        return render(choose(candidates, self.max_words))

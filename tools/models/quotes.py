@@ -48,14 +48,14 @@ class Quote:
         return self.kind == "prose" and self.group > 0
 
     @property
-    def meaning(self) -> str:
-        """What is compared with the question: the unit under its title and heading."""
+    def placed(self) -> str:
+        """The unit under its title and heading, which say what it is about."""
         parts = dict.fromkeys((self.card.title, self.under, self.lead.rstrip(": "), self.text))
         return ": ".join(part for part in parts if part)
 
     @property
     def wording(self) -> str:
-        """What shares words with the question: the unit with the line that introduces it."""
+        """What is compared with the question: the unit with the line that introduces it."""
         return f"{self.lead} {self.text}" if self.lead else self.text
 
     @property

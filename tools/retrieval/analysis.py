@@ -20,6 +20,10 @@ from antiphon.tools.retrieval.stopwords import STOP_WORDS
 WORD = re.compile(
     r"(?:[^\W_]|[\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff])+"
 )
+MARK = re.compile(r"[\u0300-\u036f\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff]")
+PLAIN_WORD = re.compile(r"[^\W_]+")
+ASCII_WORD = re.compile("[a-z0-9]+")
+"""The same, several times as quick, for text without such marks and for text of ASCII alone."""
 UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
 LANGUAGES = {
     "ar": "arabic",
@@ -88,9 +92,11 @@ def beginnings(text: str, language: str = "en") -> list[str]:
 
 def words(text: str) -> list[str]:
     """Split into lower-case words; scripts without spaces into overlapping pairs."""
+    if text.isascii():
+        return ASCII_WORD.findall(text.lower())
     folded = unicodedata.normalize("NFKC", text).casefold()
-    found = WORD.findall(folded)
-    if folded.isascii():
+    found = (WORD if MARK.search(folded) else PLAIN_WORD).findall(folded)
+    if not UNSPACED.search(folded):
         return found
     return [piece for word in found for piece in _pieces(word)]
 

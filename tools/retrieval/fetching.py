@@ -125,7 +125,7 @@ class Fetcher:
         raise InputError(f"Not fetched: more than {MOST_REDIRECTS} redirects")
 
     async def _checked(self, address: httpx.URL) -> tuple[str, httpx.URL]:
-        """Return the host to ask for, and the address with its name resolved to what was checked."""
+        """Return the host to ask for, and the address with its name already looked up."""
         if address.scheme not in {"http", "https"} or not address.host:
             raise InputError(f"Not fetched: {str(address)!r} is no http or https address")
         port = address.port or (443 if address.scheme == "https" else 80)

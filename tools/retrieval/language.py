@@ -92,8 +92,7 @@ def detect(text: str, *, otherwise: str = "en") -> str:
     words = Counter(WORD.findall(sample.casefold()))
     candidates = CYRILLIC if written else FUNCTION_WORDS.keys() - set(CYRILLIC)
     common = {
-        tag: sum(words[word] for word in FUNCTION_WORDS[tag] if word in words)
-        for tag in candidates
+        tag: sum(words[word] for word in FUNCTION_WORDS[tag] if word in words) for tag in candidates
     }
     # The list of each language has its own length; distinct words tell more than one repeated.
     kinds = {tag: sum(word in words for word in FUNCTION_WORDS[tag]) for tag in candidates}

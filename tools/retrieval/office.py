@@ -5,6 +5,7 @@ Both formats are programs for somebody else's reader, so what they may unpack to
 
 from __future__ import annotations
 
+import logging
 import re
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ UNPACKED_BYTES = 64 * 1024 * 1024
 MOST_PAGES = 3000
 LARGEST_TEXT = 20_000_000
 HYPHEN = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zß-öø-ÿ])")
+LEADERS = re.compile(r"(?:\. ?){5}\d{1,4}\s*$")
+"""How a line of a table of contents ends."""
+HASH = re.compile(r"^ {0,3}(?=#{1,6}[ \t])", re.MULTILINE)
 STYLED = re.compile(r"heading (\d)$", re.IGNORECASE)
 
 
@@ -53,6 +57,8 @@ def read_pdf(path: Path) -> Extract:
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 
+    # It reports on fonts and offsets that only their producers could mend.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
         reader = PdfReader(path)
         pages = len(reader.pages)
@@ -69,9 +75,7 @@ def read_pdf(path: Path) -> Extract:
         raise InputError(f"Damaged: {type(error).__name__}: {error}") from error
     if not text.strip():
         raise InputError("Empty: it holds pictures but no text", hint="Recognise its text first.")
-    return Extract(
-        text=HYPHEN.sub("", text), title=_words(str(title or "")), updated=_day(changed)
-    )
+    return Extract(text=_readable(text), title=_words(str(title or "")), updated=_day(changed))
 
 
 def read_docx(path: Path) -> Extract:
@@ -103,6 +107,13 @@ def read_docx(path: Path) -> Extract:
             )
     except (OpcError, *MALFORMED) as error:
         raise InputError(f"Damaged: {type(error).__name__}: {error}") from error
+
+
+def _readable(text: str) -> str:
+    """Mend words torn at a line's end and drop the table of contents, which answers nothing."""
+    lines = [line for line in text.split("\n") if not LEADERS.search(line)]
+    # A PDF has no Markdown: a hash at the start of a line is a comment in somebody's example.
+    return HASH.sub("    ", HYPHEN.sub("", "\n".join(lines)))
 
 
 def _limited(pages: Iterator[str]) -> Iterator[str]:

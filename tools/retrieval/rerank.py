@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import chain, pairwise
 from typing import Protocol
 
@@ -60,6 +60,8 @@ WORDING = Wording()
 
 def wording_marks(query: str, passages: Sequence[Passage]) -> list[float]:
     """Return how like a query each passage is worded, compared with the others."""
+    if not passages:
+        return []
     asked = [beginnings(query, tag) for tag in sorted({p.language for p in passages})]
     titles = [beginnings(p.title, p.language) for p in passages]
     texts = [_pairs(beginnings(p.searchable, p.language)) for p in passages]
@@ -75,17 +77,19 @@ def standardised(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.fl
     return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
 
 
-def _pairs(found: Sequence[str]) -> list[str]:
-    return [f"{one} {other}" for one, other in pairwise(found)]
+def _pairs(found: Sequence[str]) -> list[Hashable]:
+    return list(pairwise(found))
 
 
-def _bm25(asked: Sequence[Sequence[str]], held: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def _bm25(
+    asked: Sequence[Sequence[Hashable]], held: Sequence[Sequence[Hashable]]
+) -> NDArray[np.float64]:
     """Return the BM25 of each list of terms, with rarity and length as among these lists."""
-    wanted: Counter[str] = Counter()
+    wanted: Counter[Hashable] = Counter()
     for one in asked:
         wanted |= Counter(one)
     marks = np.zeros(len(held))
-    counts = [Counter(term for term in found if term in wanted) for found in held]
+    counts = [Counter(filter(wanted.__contains__, found)) for found in held]
     lengths = np.array([max(len(found), 1) for found in held], dtype=np.float64)
     damping = K1 * (1 - B + B * lengths / lengths.mean())
     holders = Counter(chain.from_iterable(counts))

@@ -1,4 +1,4 @@
-"""The search of a turn: several wordings, one ranking, no duplicates, reranked within a time.
+"""The search of a turn: several wordings, one ranking, no stale version, reranked within a time.
 
 It stands above the `Knowledge` Protocol, so that every backend gets the same treatment, and keeps
 what each stage did for `antiphon search --explain`.
@@ -19,7 +19,7 @@ from antiphon.tools.retrieval.rerank import WORDING, Reranker, standardised
 from antiphon.tools.retrieval.versions import Dropped, distinct
 
 SPARE = 2
-"""Candidates per passage wanted: what near-duplicates and the reranker may use up."""
+"""Candidates per passage wanted: what stale versions and the reranker may use up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Stage:
     """What one stage left, best first."""
 
     name: str
-    """`search`, `join`, `distinct` or `rerank`."""
+    """`search`, `join`, `newest` or `rerank`."""
     ranking: tuple[tuple[str, float], ...]
     """Passage ids with the scores they had after it."""
     ms: float
@@ -86,10 +86,12 @@ class Retriever:
             hits = join([found for found, _ in lists])
             stages.append(_stage("join", hits, began))
         began = time.perf_counter()
-        hits, dropped = distinct(hits)
-        stages.append(_stage("distinct", hits, began))
+        hits, dropped = distinct(hits, keep_repeats=True)
+        stages.append(_stage("newest", hits, began))
         if self._reranker is not None and hits:
-            hits, stage = await self._rerank(self._reranker, wordings[-1], hits)
+            first, stage = await self._rerank(self._reranker, wordings[-1], hits[: SPARE * limit])
+            # What was not reranked stays behind, though its score is of another scale.
+            hits = (*first, *hits[SPARE * limit :])
             stages.append(stage)
         beyond = tuple(Dropped(hit=hit, reason="beyond_limit") for hit in hits[limit:])
         return Found(hits=hits[:limit], dropped=(*dropped, *beyond), stages=tuple(stages))

@@ -15,7 +15,7 @@ Reason = Literal["repeated", "older", "beyond_limit"]
 SAME_WORDS = 0.95
 """Word overlap (Jaccard) from which any two passages say the same."""
 VERSION_WORDS = 0.75
-"""The same where two sources use one title and heading: an old and a new version of a text."""
+"""The same where two sources of different dates use one title and heading: two versions."""
 WORDS = re.compile(r"\w+")
 
 
@@ -29,16 +29,31 @@ class Dropped:
     """Id of the passage that stands in its place; empty when none does."""
 
 
-def distinct(hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], tuple[Dropped, ...]]:
+def distinct(
+    hits: Sequence[Hit], *, keep_repeats: bool = False
+) -> tuple[tuple[Hit, ...], tuple[Dropped, ...]]:
     """Return the hits without near-duplicates, and what was left out.
 
-    Of each group the newest stays, in the place and with the score of the most relevant.
+    Of each group the newest stays, in the place and with the score of the most relevant. With
+    `keep_repeats` only what a newer text replaces is left out: two sources that say the same are
+    both found, as either may be cited.
     """
+    dates = {hit.passage.updated for hit in hits}
+    if keep_repeats and len(dates) <= 1:
+        return tuple(hits), ()
     kept: list[tuple[Hit, Counter[str]]] = []
     dropped: list[Dropped] = []
     for hit in hits:
         words = Counter(WORDS.findall(hit.passage.text.casefold()))
-        twin = next((at for at, other in enumerate(kept) if _alike(hit, words, *other)), None)
+        twin = next(
+            (
+                at
+                for at, (other, others) in enumerate(kept)
+                if not (keep_repeats and hit.passage.updated == other.passage.updated)
+                and _alike(hit, words, other, others)
+            ),
+            None,
+        )
         if twin is None:
             kept.append((hit, words))
             continue
@@ -61,11 +76,9 @@ def _alike(hit: Hit, words: Counter[str], other: Hit, others: Counter[str]) -> b
 
 
 def _versions(one: Passage, other: Passage) -> bool:
-    """Say whether two passages may be an old and a new version of one text."""
-    named_alike = (one.title, one.heading) == (other.title, other.heading)
-    # Without a name there is nothing to recognise an old version by.
-    named = bool(one.title or one.heading)
-    return named and named_alike and one.source != other.source
+    """Say whether two passages may be an old and a new version of one text: their dates tell."""
+    named = (one.title, one.heading) == (other.title, other.heading) != ("", "")
+    return named and one.source != other.source and one.updated != other.updated
 
 
 def _overlap(one: Counter[str], other: Counter[str]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -50,6 +50,7 @@ from antiphon.tools.retrieval.postings import K1
 from antiphon.tools.retrieval.records import digest
 from antiphon.tools.retrieval.visibility import OPEN, days, visible
 from antiphon.tools.retrieval.weaviate_server import (
+    MOST,
     WRITE_DEADLINES,
     Look,
     Row,
@@ -109,11 +110,13 @@ class WeaviateKnowledge:
 
     async def remove(self, sources: Sequence[str], *, tenant: str) -> int:
         """Forget whole sources; return how many passages went."""
-        async with self._server.call() as session:
-            if not await session.exists(self._ledgers):
-                return 0
-            if await self._ledger(session, tenant) is None:
-                return 0
+        try:
+            async with self._server.call() as session:
+                await self._require(session)
+                if await self._ledger(session, tenant) is None:
+                    return 0
+        except KnowledgeMissing:
+            return 0
         gone = 0
         for source in sources:
             gone += (await self.upsert(source, (), tenant=tenant)).removed
@@ -121,19 +124,10 @@ class WeaviateKnowledge:
 
     async def inventory(self, *, tenant: str) -> Inventory:
         """Say what is stored, and under which version."""
-        async with self._server.call() as session:
-            stored = await session.exists(self._ledgers)
-            ledger = await self._ledger(session, tenant) if stored else None
-            if ledger is None or not ledger.version:
-                return Inventory(sources={}, version="", backend="weaviate")
-            known = self._counted.get(tenant)
-            if known is None or known.version != ledger.version or ledger.changing:
-                counts = await session.counts(self._home(ledger), tenant_name(tenant))
-                known = Inventory(
-                    sources=counts, version=ledger.version if counts else "", backend="weaviate"
-                )
-                self._counted[tenant] = known
-            return known
+        try:
+            return await self._inventory(tenant)
+        except Vanished:
+            return await self._inventory(tenant)
 
     async def migrate(self, *, progress: Progress | None = None) -> Migration:
         """Bring every tenant to this release's schema and to the embedder in use."""
@@ -175,6 +169,23 @@ class WeaviateKnowledge:
     async def close(self) -> None:
         """Close the connection; the next call opens it again."""
         await self._server.close()
+
+    async def _inventory(self, tenant: str) -> Inventory:
+        empty = Inventory(sources={}, version="", backend="weaviate")
+        async with self._server.call() as session:
+            try:
+                await self._require(session)
+                ledger = await self._ledger(session, tenant)
+            except KnowledgeMissing:
+                return empty
+        if ledger is None or not ledger.version:
+            return empty
+        known = self._counted.get(tenant)
+        if known is None or known.version != ledger.version or ledger.changing:
+            counts = await self._counts(ledger)
+            known = replace(empty, sources=counts, version=ledger.version if counts else "")
+            self._counted[tenant] = known
+        return known
 
     async def _search(
         self, query: str, vector: list[float], tenant: str, limit: int, where: Where
@@ -252,7 +263,36 @@ class WeaviateKnowledge:
             if ledger.collection not in self._known:
                 await session.make_passages(ledger.collection, FIELDS)
                 self._known.add(ledger.collection)
-            return ledger, await session.of_source(ledger.collection, name, source)
+        return ledger, await self._stored(ledger, source)
+
+    async def _stored(self, ledger: Ledger, source: str) -> dict[str, str]:
+        """Return the content digest of each passage stored for a source."""
+        name = tenant_name(ledger.tenant)
+        async with self._server.call(WRITE_DEADLINES) as session:
+            found = await session.of_source(ledger.collection, name, source)
+        if len(found) < MOST:
+            return found
+        return {
+            str(row.fields["passage_id"]): str(row.fields["digest"])
+            async for page in self._pages(ledger, ("passage_id", "digest", "source"))
+            for row in page
+            if row.fields["source"] == source
+        }
+
+    async def _counts(self, ledger: Ledger) -> dict[str, int]:
+        """Return passages per source."""
+        async with self._server.call() as session:
+            found = await session.counts(self._home(ledger), tenant_name(ledger.tenant))
+        if len(found) < MOST:
+            return found
+        counted = Counter(
+            [
+                str(row.fields["source"])
+                async for page in self._pages(ledger, ("source",))
+                for row in page
+            ]
+        )
+        return dict(sorted(counted.items()))
 
     async def _store(
         self, ledger: Ledger, passages: Sequence[Passage], vectors: Sequence[Sequence[float]]
@@ -284,7 +324,7 @@ class WeaviateKnowledge:
         if base.changing or now is None or now.version != changing.version:
             found = [
                 str(row.fields["digest"])
-                async for page in self._pages(changing, ("digest",), vectors=False)
+                async for page in self._pages(changing, ("digest",))
                 for row in page
             ]
             version = version_of(found)
@@ -295,7 +335,7 @@ class WeaviateKnowledge:
             await session.note(self._ledgers, ledger_key(done.tenant), done.fields)
 
     async def _pages(
-        self, ledger: Ledger, fields: Sequence[str], *, vectors: bool
+        self, ledger: Ledger, fields: Sequence[str], *, vectors: bool = False
     ) -> AsyncIterator[list[Row]]:
         """Go through a tenant's passages, each page under a deadline of its own."""
         after: uuid.UUID | None = None
@@ -357,9 +397,7 @@ class WeaviateKnowledge:
         progress: Progress | None,
     ) -> None:
         """Make `beside` hold what `old` holds now, given what it already holds."""
-        async with self._server.call(WRITE_DEADLINES) as session:
-            counts = await session.counts(self._home(old), tenant_name(old.tenant))
-        total, seen = sum(counts.values()), set[str]()
+        total, seen = sum((await self._counts(old)).values()), set[str]()
         async for page in self._pages(old, (*PASSAGE, "digest"), vectors=not anew):
             rows = {str(row.fields["passage_id"]): row for row in page}
             seen |= set(rows)
@@ -388,7 +426,13 @@ class WeaviateKnowledge:
 
     async def _ledger(self, session: Session, tenant: str) -> Ledger | None:
         """Return what is noted for a tenant, None when it has stored nothing."""
-        noted = await session.noted(self._ledgers, ledger_key(tenant))
+        try:
+            noted = await session.noted(self._ledgers, ledger_key(tenant))
+        except Vanished:
+            # The whole database was replaced: what was known of it is void.
+            self._known.clear()
+            await self._require(session)
+            raise
         return None if noted is None else ledger_of(noted, tenant)
 
     async def _all_ledgers(self, session: Session) -> list[Ledger]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -230,8 +230,9 @@ class Session:
             )
 
     async def noted(self, ledgers: str, key: uuid.UUID) -> Mapping[str, Value] | None:
-        """Return one ledger's fields."""
-        found = await self._client.collections.use(ledgers).query.fetch_object_by_id(key)
+        """Return one ledger's fields. Raises Vanished."""
+        with _there(ledgers):
+            found = await self._client.collections.use(ledgers).query.fetch_object_by_id(key)
         return None if found is None else cast("Mapping[str, Value]", found.properties)
 
     async def all_noted(self, ledgers: str) -> list[Mapping[str, Value]]:
@@ -264,18 +265,16 @@ class Session:
     async def of_source(self, name: str, tenant: str, source: str) -> dict[str, str]:
         """Return the content digest of each passage stored for a source."""
         from weaviate.classes.query import Filter
-        from weaviate.exceptions import WeaviateQueryError
 
         try:
-            found = await self._partition(name, tenant).query.fetch_objects(
-                filters=Filter.by_property("source").equal(source),
-                return_properties=["passage_id", "digest"],
-                limit=MOST,
-            )
-        except WeaviateQueryError as error:
-            if "tenant not found" in str(error):
-                return {}
-            raise
+            with _there(name):
+                found = await self._partition(name, tenant).query.fetch_objects(
+                    filters=Filter.by_property("source").equal(source),
+                    return_properties=["passage_id", "digest"],
+                    limit=MOST,
+                )
+        except Vanished:
+            return {}
         return {str(o.properties["passage_id"]): str(o.properties["digest"]) for o in found.objects}
 
     async def page(
@@ -330,12 +329,13 @@ class Session:
         )
 
     async def counts(self, name: str, tenant: str) -> dict[str, int]:
-        """Return passages per source."""
+        """Return passages per source. Raises Vanished."""
         from weaviate.classes.aggregate import GroupByAggregate
 
-        found = await self._partition(name, tenant).aggregate.over_all(
-            group_by=GroupByAggregate(prop="source", limit=MOST), total_count=True
-        )
+        with _there(name):
+            found = await self._partition(name, tenant).aggregate.over_all(
+                group_by=GroupByAggregate(prop="source", limit=MOST), total_count=True
+            )
         counts = {str(g.grouped_by.value): g.total_count or 0 for g in found.groups}
         return dict(sorted((source, n) for source, n in counts.items() if n))
 
@@ -344,9 +344,8 @@ class Session:
     ) -> list[Row]:
         """Return the best rows by relative-score fusion. Raises Vanished."""
         from weaviate.classes.query import HybridFusion, MetadataQuery
-        from weaviate.exceptions import WeaviateQueryError
 
-        try:
+        with _there(name):
             found = await self._partition(name, tenant).query.hybrid(
                 " ".join(look.words),
                 # With no word to search for, a keyword leg would only scale the scores down.
@@ -361,10 +360,6 @@ class Session:
                 return_properties=list(fields) or False,
                 return_metadata=MetadataQuery(score=True, explain_score=bool(fields)),
             )
-        except WeaviateQueryError as error:
-            if re.search(r"tenant not found|could not find class|class .* not found", str(error)):
-                raise Vanished(f"{name!r} has no such tenant any more") from error
-            raise
         return [_row(one) for one in found.objects]
 
     def _partition(self, name: str, tenant: str) -> Collection:
@@ -375,6 +370,19 @@ class Session:
         from weaviate.exceptions import UnexpectedStatusCodeError
 
         return suppress(UnexpectedStatusCodeError)
+
+
+@contextmanager
+def _there(name: str) -> Iterator[None]:
+    """Tell a collection or tenant that is gone from a query that failed."""
+    from weaviate.exceptions import WeaviateQueryError
+
+    try:
+        yield
+    except WeaviateQueryError as error:
+        if re.search(r"tenant not found|could not find class|class .*not found", str(error)):
+            raise Vanished(f"there is no such tenant in {name!r} any more") from error
+        raise
 
 
 def _property(name: str) -> Property:

@@ -315,4 +315,4 @@ async def test_few_sentences_of_a_long_passage_are_embedded(embedder: MiniLM) ->
     await Extractive(counting).ainvoke(prompt("What does rule 150 say?", [card(1, text)]))
 
     assert 1 == counting.calls
-    assert counting.texts <= 49
+    assert counting.texts <= 25

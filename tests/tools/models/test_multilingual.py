@@ -32,7 +32,7 @@ PAGES = {
 }
 QUESTIONS = {
     "es": ["¿Cuánto tiempo tengo para devolver algo?", "How long may I send an item back?"],
-    "de": ["Wie lange gilt eine Geschenkkarte?", "Until when is a voucher valid?"],
+    "de": ["Wie lange gilt eine Geschenkkarte?", "Can I spend a gift voucher in several parts?"],
     "fr": ["Combien de temps faut-il pour livrer à Oslo?", "Wann kommt ein Paket in Oslo an?"],
     "en": ["¿Qué garantía tienen las lámparas?", "Wie lange ist Garantie auf eine Leuchte?"],
 }
@@ -97,18 +97,25 @@ async def test_a_cross_encoder_is_read_from_a_folder(tmp_path: Path) -> None:
     """Random weights of the real shape: one finite mark per passage, from the real library."""
     import torch
     from sentence_transformers import CrossEncoder
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lamps", "rugs", "returns"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words), "utf-8")
+    words = ["[PAD]", "[UNK]", "lamps", "rugs", "returns"]
+    tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, "[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
     torch.manual_seed(7)
     config = BertConfig(
         vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=32, max_position_embeddings=64, num_labels=1,
+        intermediate_size=32, max_position_embeddings=64, initializer_range=1.0,
     )  # fmt: skip
+    config.num_labels = 1
     folder = tmp_path / "model"
     BertForSequenceClassification(config).save_pretrained(folder)
-    BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(folder)
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
+    ).save_pretrained(folder)
     pages = [page("lamps"), page("rugs"), page("returns returns")]
 
     marks = await CrossEncoderReranker(str(folder)).marks("lamps", pages)

@@ -204,7 +204,7 @@ def test_a_large_file_without_breaks_is_cut_in_reasonable_time() -> None:
     """One endless word, one endless line: still bounded work and bounded passages."""
     began = time.perf_counter()
 
-    for text in (  # fmt: skip
+    for text in (
         "x" * 200_000,
         "word " * 40_000,
         "One sentence. " * 15_000,

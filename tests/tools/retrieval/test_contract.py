@@ -401,7 +401,7 @@ async def test_queries_are_served_during_a_reindex(knowledge: Closable, embedder
 async def test_the_sample_is_answered_alike(
     weaviate_server: Server, tmp_path: Path, minilm: MiniLM
 ) -> None:
-    """Both backends find the same first passage for every question of the sample's golden set."""
+    """Both backends find the same first passage for each golden question that pages answer."""
     sample = Path(__file__).parents[3] / "examples" / "help_centre"
     local = SqliteKnowledge(tmp_path / "knowledge.sqlite", minilm)
     remote = connect(weaviate_server, minilm, f"Test{uuid.uuid4().hex}")
@@ -414,8 +414,13 @@ async def test_the_sample_is_answered_alike(
         )
         assert report["failed"] == []
     assert await versions(local, "sample") == await versions(remote, "sample")
-    golden = (sample / "golden.jsonl").read_text("utf-8").splitlines()
-    for question in [json.loads(line)["messages"][-1] for line in golden]:
+    golden = [
+        json.loads(line) for line in (sample / "golden.jsonl").read_text("utf-8").splitlines()
+    ]
+    # Where no page answers, two that share one word each tie, and either may come first.
+    asked = [one["messages"][-1] for one in golden if one["expected"].get("sources")]
+    assert len(asked) > 30
+    for question in asked:
         near = await local.search(question, tenant="sample", limit=1)
         far = await remote.search(question, tenant="sample", limit=1)
         assert [hit.passage for hit in near] == [hit.passage for hit in far], question

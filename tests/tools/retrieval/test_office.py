@@ -49,6 +49,15 @@ def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
     assert ("Bring the bicycle back.\n\nBy noon.", "Rental terms", "2026-05-04") == loaded(path)
 
 
+def test_a_table_of_contents_and_comments_of_a_pdf_mislead_nobody(tmp_path: Path) -> None:
+    """Lines of dots to a page number go; a hash in an example is no heading."""
+    lines = ["Brakes . . . . . . . . 12", "Bells......13", "Version 1.3.5.7.9", "# do not edit"]
+
+    text = loaded(pdf(tmp_path / "a.pdf", [lines]))[0]
+
+    assert "Version 1.3.5.7.9\n    # do not edit" == text
+
+
 def test_an_encrypted_pdf_is_refused_and_a_merely_protected_one_read(tmp_path: Path) -> None:
     """A password to open it is needed or not; one against changes does not matter."""
     with pytest.raises(InputError, match="Encrypted"):

@@ -1,4 +1,4 @@
-"""The search above a backend: wordings joined, duplicates dropped, reranking that never fails."""
+"""The search above a backend: wordings joined, stale versions dropped, reranking that may fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 
 from antiphon.tools.errors import KnowledgeUnavailable, ModelUnavailable
 from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
+from antiphon.tools.retrieval.context import pack
 from antiphon.tools.retrieval.search import Found, Retriever, join
+from antiphon.tools.retrieval.versions import distinct
+from antiphon.tools.tokens import ApproximateCounter
 
 
 def passage(key: str, text: str = "", **changes: object) -> Passage:
@@ -91,7 +94,7 @@ class TestSearch:
         found = await Retriever(knowledge).search("q", "p q", tenant="t")
 
         stages = found.stages
-        assert ["search", "search", "join", "distinct", "rerank"] == [s.name for s in stages]
+        assert ["search", "search", "join", "newest", "rerank"] == [s.name for s in stages]
         assert ["q", "p q"] == [s.query for s in stages[:2]]
         assert ("a", 1.0) == stages[0].ranking[0]
         assert all(stage.ms >= 0 for stage in stages)
@@ -151,16 +154,31 @@ class TestVersions:
             (d.hit.passage.id, d.reason, d.kept) for d in found.dropped
         ]
 
-    async def test_a_repeated_text_is_shown_once(self) -> None:
-        """Of passages that say the same without dates the most relevant stays."""
+    async def test_two_sources_that_say_the_same_are_both_found(self) -> None:
+        """Neither is newer, so either may be cited; the prompt holds the text once."""
         ranked = [hit("a", 0.9, self.NEW), hit("b", 0.8, self.NEW), hit("c", 0.1)]
 
         found = await Retriever(Scripted({"q": ranked}), reranker=None).search("q", tenant="t")
+        cards = pack(found.hits, budget_tokens=500, tokens=ApproximateCounter())
 
-        assert ["a", "c"] == order(found)
-        assert [("b", "repeated", "a")] == [
-            (d.hit.passage.id, d.reason, d.kept) for d in found.dropped
-        ]
+        assert ["a", "b", "c"] == order(found)
+        assert ["a.md", "c.md"] == [card.source for card in cards]
+
+    def test_what_was_left_out_is_named_with_its_reason(self) -> None:
+        """A repeat without dates names the passage that stands for it."""
+        ranked = [hit("a", 0.9, self.NEW), hit("b", 0.8, self.NEW)]
+
+        kept, dropped = distinct(ranked)
+
+        assert ["a"] == [one.passage.id for one in kept]
+        assert [("b", "repeated", "a")] == [(d.hit.passage.id, d.reason, d.kept) for d in dropped]
+
+    def test_texts_of_different_titles_are_no_versions(self) -> None:
+        """A template filled for two products says two things, whatever the dates."""
+        one = hit("one", 0.9, self.OLD, title="Lamps", updated="2021-01-01")
+        other = hit("other", 0.8, self.NEW, title="Rugs", updated="2025-01-01")
+
+        assert ((one, other), ()) == distinct([one, other])
 
 
 class TestRerank:

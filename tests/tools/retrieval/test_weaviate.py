@@ -17,7 +17,12 @@ from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.services import Deadlines
 from antiphon.graphs.threads import Conversations
 from antiphon.nodes.state import Context
-from antiphon.tools.errors import KnowledgeError, KnowledgeUnavailable, SettingsError
+from antiphon.tools.errors import (
+    KnowledgeError,
+    KnowledgeMissing,
+    KnowledgeUnavailable,
+    SettingsError,
+)
 from antiphon.tools.resilience import Breaker
 from antiphon.tools.retrieval.ledger import fields_of, ledger_key, passage_key, tenant_name
 from antiphon.tools.retrieval.passages import Passage, Where
@@ -281,4 +286,23 @@ async def test_an_older_schema(weaviate_server: Server, tenant: str) -> None:
     assert (await knowledge.migrate()).before == 2
     async with knowledge._server.call() as session:
         assert not await session.exists(name)
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_a_database_that_was_emptied(weaviate_server: Server) -> None:
+    """When all was deleted under a running process it says so, and can be filled again."""
+    knowledge = at(weaviate_server)
+    lamps = [page("a.md", "Lamps.")]
+    await knowledge.upsert("a.md", lamps, tenant="t")
+    home = f"{knowledge._name}V2G1"
+    async with knowledge._server.call(5) as session:
+        await session.drop_tenant(home, "t-t")
+        await session._client.collections.delete(f"{knowledge._name}Ledger")
+    with pytest.raises(KnowledgeMissing):
+        await knowledge.search("lamps", tenant="t")
+    assert (await knowledge.inventory(tenant="t")).sources == {}
+    assert await knowledge.remove(["a.md"], tenant="t") == 0
+    assert (await knowledge.upsert("a.md", lamps, tenant="t")).added == 1
+    assert await knowledge.search("lamps", tenant="t")
     await knowledge.close()
