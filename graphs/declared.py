@@ -40,6 +40,8 @@ class DeclaredKnowledge:
         self._policy = policy
         self._ingest: Ingest | None = None
         self._ready: dict[str, asyncio.Task[None]] = {}
+        self.tell: Callable[[], None] | None = None
+        """Called before files are read, for a door that wants to say why it takes a while."""
 
     def bind(self, ingest: Ingest) -> None:
         """Say how to ingest: the ingest graph needs this very object, so it comes after."""
@@ -100,6 +102,8 @@ class DeclaredKnowledge:
             return
         if before == seen and (await self.stored.inventory(tenant=tenant)).version:
             return
+        if self.tell is not None:
+            self.tell()
         await self._ingest(paths, tenant)
         names = await asyncio.to_thread(_names, paths)
         # Only what these files once brought in goes with them, not what was ingested by hand.

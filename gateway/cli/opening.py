@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,7 +41,15 @@ def known_model(runtime: Runtime, name: str) -> None:
 async def opened(assistant: Path | None) -> AsyncIterator[Runtime]:
     """Open the runtime that the environment and `--assistant` describe."""
     from antiphon.graphs.assembly import open_runtime
+    from antiphon.graphs.declared import DeclaredKnowledge
     from antiphon.graphs.settings import read_settings
 
     async with open_runtime(read_settings(), assistant=assistant) as runtime:
+        knowledge = runtime.services.knowledge
+        if sys.stderr.isatty() and isinstance(knowledge, DeclaredKnowledge):
+            knowledge.tell = _reading
         yield runtime
+
+
+def _reading() -> None:
+    print("Reading the assistant's pages; the next time this is quick ...", file=sys.stderr)
