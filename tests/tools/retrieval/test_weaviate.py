@@ -214,10 +214,12 @@ async def test_refused_passages_are_named(weaviate_server: Server) -> None:
     """A passage the server refuses fails the upsert; the next one repairs count and version."""
     knowledge = at(weaviate_server)
     good = [page("a.md", "Lamps."), page("a.md", "Many rugs.")]
+    # The first vector of a collection sets its length: without one, the wrong one might.
+    await knowledge.upsert("first.md", [page("first.md", "A sofa.")], tenant="t")
     with pytest.raises(KnowledgeError, match="refused 1 of 3 passages"):
         await knowledge.upsert("a.md", [*good, page("a.md", "Its vector is wrong.")], tenant="t")
     broken = await knowledge.inventory(tenant="t")
-    assert broken.sources == {"a.md": 2}
+    assert broken.sources == {"a.md": 2, "first.md": 1}
     change = await knowledge.upsert("a.md", good, tenant="t")
     assert (change.added, change.unchanged) == (0, 2)
     repaired = await knowledge.inventory(tenant="t")
