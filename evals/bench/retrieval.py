@@ -190,7 +190,7 @@ async def _compared(
         ]
     for method, said in _wordings(queries).items():
         await vectors.embed([text for texts in said for text in texts])
-        rankings, times = await searched(Retriever(knowledge), said)
+        rankings, times = await searched(Retriever(knowledge, reranker=None), said)
         rows.append(row(method, rankings, queries, times_ms=times))
     # `said` is by now the fullest wording there is.
     rankings, times = await searched(Retriever(knowledge, reranker=WORDING), said)
