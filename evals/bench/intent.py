@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.evals.bench.measures import auroc
 from antiphon.evals.bench.report import report
 from antiphon.tools.errors import InputError
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier, Likenesses, confidence
@@ -135,16 +136,8 @@ def _judge(fitted: Likenesses, judged: Labelled, threshold: float) -> dict[str, 
     }
     if not inside.all():
         figures["oos_recall"] = float((sure[~inside] < threshold).mean())
-        figures["oos_auroc"] = auroc(sure[inside], sure[~inside])
+        figures["oos_auroc"] = auroc(sure[inside].tolist(), sure[~inside].tolist())
     return figures
-
-
-def auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Return how often a positive scores above a negative, ties counting half."""
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, side="left")
-    upto = np.searchsorted(ordered, positive, side="right")
-    return float((below + upto).mean() / 2 / len(negative))
 
 
 class _Known:
