@@ -15,6 +15,7 @@ from starlette.routing import Route
 from antiphon.gateway import openai, ops, threads
 from antiphon.gateway.auth import Keys, keys_of
 from antiphon.graphs.assembly import Runtime, open_runtime
+from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import (
     AntiphonError,
@@ -45,12 +46,12 @@ def create_app(
             app.state.runtime = runtime
             yield
             return
-        async with open_runtime(configured, assistant=assistant) as opened:
+        async with open_runtime(configured, assistant=assistant, patience_s=PATIENCE_S) as opened:
             app.state.runtime = opened
             # Everything slow happens before the first request: knowledge, embedder. What fails
             # is tried again by each turn, and /ready names it meanwhile.
             with suppress(AntiphonError):
-                await opened.services.knowledge.inventory(tenant="default")
+                await prepared(opened.services.knowledge, "default")
             yield
 
     guarded = _guard(keys)
@@ -69,6 +70,7 @@ def create_app(
             Route("/health", ops.health, methods=["GET"]),
             Route("/ready", ops.ready, methods=["GET"]),
             Route("/metrics", ops.metrics, methods=["GET"]),
+            Route("/incidents", guarded(ops.incidents), methods=["GET"]),
         ],
         lifespan=lifespan,
         exception_handlers={AntiphonError: _told, HTTPException: _http, Exception: _unforeseen},

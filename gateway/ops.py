@@ -7,12 +7,14 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.graphs.assembly import Runtime
+from antiphon.graphs.assembly import INCIDENTS, Runtime
 from antiphon.nodes.state import Context
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, InputError
+from antiphon.tools.telemetry.incidents import IncidentLog
 from antiphon.tools.telemetry.metrics import Metrics
 
 READY_S = 3.0
+MOST_INCIDENTS = 1000
 
 
 async def health(request: Request) -> Response:
@@ -33,6 +35,16 @@ async def metrics(request: Request) -> Response:
     """GET /metrics: Prometheus's text form."""
     body, kind = Metrics().page()
     return Response(body, media_type=kind)
+
+
+async def incidents(request: Request) -> Response:
+    """GET /incidents?limit=N: the latest, newest first."""
+    runtime: Runtime = request.app.state.runtime
+    asked = request.query_params.get("limit", "20")
+    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_INCIDENTS:
+        raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_INCIDENTS}.")
+    found = await IncidentLog(runtime.folder / INCIDENTS).read(limit=int(asked))
+    return JSONResponse({"incidents": [incident.summary() for incident in found]})
 
 
 async def _threads(runtime: Runtime) -> str:

@@ -11,35 +11,35 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
 from antiphon.graphs.conversation import build_conversation
-from antiphon.graphs.declared import DeclaredKnowledge
+from antiphon.graphs.declared import DeclaredKnowledge, rebuildable
 from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
 from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations, Graph
 from antiphon.prompts.library import PromptError, PromptFiles
-from antiphon.tools.errors import AntiphonError, AssistantError, SettingsError
+from antiphon.tools.errors import AntiphonError, AssistantError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
 from antiphon.tools.memory.conversation import ConversationMemory
 from antiphon.tools.models import LAST_RESORT, ModelCard
 from antiphon.tools.models.catalog import KNOWN
-from antiphon.tools.models.embeddings import make_embedder, make_reranker
+from antiphon.tools.models.embeddings import dense_share, make_embedder, make_reranker
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.models.kept import KeptVectors
 from antiphon.tools.models.providers import check_name, connect
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.models.scoring import Weights
 from antiphon.tools.privacy import PatternDetector
-from antiphon.tools.resilience import Switches
-from antiphon.tools.retrieval import Embedder, Knowledge, Migration, Reindexable, Reindexed
+from antiphon.tools.resilience import Breaker, Switches
+from antiphon.tools.retrieval import Embedder, Knowledge, Migration, Reindexed
 from antiphon.tools.retrieval.analysis import primary
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.telemetry import Alert
@@ -55,13 +55,22 @@ if TYPE_CHECKING:
     from antiphon.graphs.incident import Responder
     from antiphon.graphs.ingest import Progress
     from antiphon.nodes.ingest import IngestContext
+    from antiphon.tools.telemetry.incidents import IncidentLog
+
+
+LEFT_ALONE_S = 10.0
+"""How long a Weaviate that failed is left alone. An open incident makes the next trial, so that
+hardly any turn pays for one."""
+INCIDENTS = "incidents.jsonl"
+"""Name of the incident log in the data folder."""
 
 
 class OnCall:
-    """Builds the incident responder at the first alert: most turns never need one."""
+    """Builds the incident responder at the first alert: most processes never need one."""
 
     def __init__(self, settings: Settings, services: Services, folder: Path) -> None:
         self._given = (settings, services, folder)
+        self._folder = folder
         self._responder: Responder | None = None
 
     def responder(self) -> Responder:
@@ -74,6 +83,18 @@ class OnCall:
         """Start one incident per alert and return at once."""
         responder = await asyncio.to_thread(self.responder)
         await responder(alerts)
+
+    async def take_up(self) -> None:
+        """Watch over an outage that was left open; where no incident ever was, this is a glance."""
+        path = self._folder / INCIDENTS
+        if not await asyncio.to_thread(path.exists):
+            return
+        from antiphon.tools.telemetry.incidents import IncidentLog
+
+        # A log that cannot be read shows where it is asked for.
+        with suppress(AntiphonError):
+            if await IncidentLog(path).unresolved("knowledge_outage"):
+                await (await asyncio.to_thread(self.responder)).take_up()
 
     async def drain(self) -> None:
         """Wait for the incidents under way."""
@@ -108,24 +129,40 @@ def data_folder(settings: Settings, assistant: Assistant) -> Path:
     return settings.data_dir / f"{slug}-{place}"
 
 
+def incident_log(settings: Settings, assistant: Path | None) -> IncidentLog:
+    """Return the incidents of an assistant, without opening anything. Raises AssistantError."""
+    from antiphon.tools.telemetry.incidents import IncidentLog
+
+    form = load_assistant(assistant or settings.assistant or sample_folder())
+    return IncidentLog(data_folder(settings, form) / INCIDENTS)
+
+
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, assistant: Path | None = None, services: Services | None = None
+    settings: Settings,
+    *,
+    assistant: Path | None = None,
+    services: Services | None = None,
+    patience_s: float | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open databases, build services, compile the graphs; close all on leaving.
 
-    `services` replaces what would be built (tests, benchmarks).
+    `services` replaces what would be built (tests, benchmarks). A turn waits `patience_s` for
+    pages that are being read for its tenant, or, like a command, as long as it takes.
 
     Raises AssistantError, SettingsError, StorageError.
     """
     form = load_assistant(assistant or settings.assistant or sample_folder())
     folder = data_folder(settings, form)
     if services is None:
-        services = await asyncio.to_thread(build_services, settings, form)
+        services = await asyncio.to_thread(build_services, settings, form, patience_s)
     on_call = OnCall(settings, services, folder)
     if services.respond_to is unattended:
         services = replace(services, respond_to=on_call)
-    warming = asyncio.create_task(_warm(services.embedder))
+    starting = asyncio.gather(
+        _warm(services.embedder),
+        *([on_call.take_up()] if services.respond_to is on_call else []),
+    )
     for rail in (services.input_rail, services.output_rail):
         if isinstance(rail, GuardRail):
             await rail.prepare()
@@ -135,12 +172,14 @@ async def open_runtime(
             yield Runtime(
                 settings=settings,
                 services=services,
-                conversations=Conversations(graph, prepare=_prepare(services.knowledge)),
+                conversations=Conversations(
+                    graph, prepare=_prepare(services.knowledge) if patience_s is None else None
+                ),
                 folder=folder,
                 on_call=on_call,
             )
     finally:
-        await warming
+        await starting
         await on_call.drain()
         await _close(services.knowledge)
 
@@ -156,8 +195,12 @@ def compile_conversation(
     )
 
 
-def build_services(settings: Settings, assistant: Assistant) -> Services:
+def build_services(
+    settings: Settings, assistant: Assistant, patience_s: float | None = None
+) -> Services:
     """Build every service. Blocking, and quick: models and databases open at their first use.
+
+    `patience_s`: how long a search waits for pages that are being read.
 
     Raises AssistantError, SettingsError, StorageError.
     """
@@ -166,7 +209,7 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
     embedder = make_embedder(settings.embedder, assistant.languages)
     switches, tokens = Switches(), ApproximateCounter()
     intents, memory = assistant.intents, assistant.memory
-    knowledge = _knowledge(settings, assistant, embedder, folder)
+    knowledge = _knowledge(settings, assistant, embedder, folder, patience_s)
     specs = [_spec(form, assistant.folder) for form in assistant.tools]
     wording = KeptVectors(embedder, _wording(assistant, specs), folder / "wording.npz")
 
@@ -225,18 +268,31 @@ def build_services(settings: Settings, assistant: Assistant) -> Services:
 def build_responder(settings: Settings, services: Services, folder: Path) -> Responder:
     """Build what starts the incident graph for alerts."""
     from antiphon.graphs.incident import Responder, build_incident
+    from antiphon.nodes.incident import searchable
     from antiphon.tools.telemetry.incidents import IncidentLog
+    from antiphon.tools.telemetry.metrics import Metrics
     from antiphon.tools.telemetry.notify import build_notifier
 
     log = build_log(level=settings.log_level, form=settings.log_format)
-    incidents = IncidentLog(folder / "incidents.jsonl")
+    incidents = IncidentLog(folder / INCIDENTS)
+    notifier = build_notifier(log, webhook=settings.alert_webhook)
+    works = searchable(services.knowledge)
     graph = build_incident(
         services.switches,
         incidents,
-        build_notifier(log, webhook=settings.alert_webhook),
+        notifier,
         models=lambda: [card.name for card in model_cards(settings, services.assistant)],
+        works=works,
     ).compile(name="incident")
-    return Responder(graph, switches=services.switches, incidents=incidents, log=log)
+    return Responder(
+        graph,
+        switches=services.switches,
+        incidents=incidents,
+        notifier=notifier,
+        works=works,
+        log=log,
+        metrics=Metrics(),
+    )
 
 
 def model_cards(settings: Settings, assistant: Assistant) -> tuple[ModelCard, ...]:
@@ -319,20 +375,22 @@ async def rebuild(
     Raises:
         SettingsError: the knowledge in use can do neither.
     """
-    knowledge = runtime.services.knowledge
-    stored = knowledge.stored if isinstance(knowledge, DeclaredKnowledge) else knowledge
-    if not hasattr(stored, "reindex"):
-        raise SettingsError("The knowledge in use cannot be rebuilt", hint="Ingest it again.")
-    store = cast("Reindexable", stored)
+    knowledge = rebuildable(runtime.services.knowledge)
     if tenant is None:
-        return await store.migrate(progress=progress)
-    return await store.reindex(tenant=tenant, progress=progress)
+        return await knowledge.migrate(progress=progress)
+    return await knowledge.reindex(tenant=tenant, progress=progress)
 
 
 def _knowledge(
-    settings: Settings, assistant: Assistant, embedder: Embedder, folder: Path
+    settings: Settings,
+    assistant: Assistant,
+    embedder: Embedder,
+    folder: Path,
+    patience_s: float | None,
 ) -> DeclaredKnowledge:
     alpha = assistant.knowledge.alpha
+    if alpha is None:
+        alpha = dense_share(embedder, assistant.languages)
     stored: Knowledge
     if settings.weaviate_url:
         from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
@@ -344,12 +402,14 @@ def _knowledge(
             embedder=embedder,
             alpha=alpha,
             collection=_collection(folder.name),
+            breaker=Breaker(cooldown_s=LEFT_ALONE_S),
         )
     else:
         stored = SqliteKnowledge(folder / "knowledge.db", embedder, alpha=alpha)
     paths = [assistant.folder / path for path in assistant.knowledge.paths]
     policy = "redacted " if assistant.knowledge.redact else ""
-    return DeclaredKnowledge(stored, paths, notes=folder / "declared.json", policy=policy)
+    notes = folder / "declared.json"
+    return DeclaredKnowledge(stored, paths, notes=notes, policy=policy, patience_s=patience_s)
 
 
 def _collection(name: str) -> str:
@@ -435,7 +495,6 @@ def _prepare(knowledge: Knowledge) -> Callable[[str], Awaitable[None]] | None:
 
 
 async def _close(knowledge: Knowledge) -> None:
-    stored = knowledge.stored if isinstance(knowledge, DeclaredKnowledge) else knowledge
-    close = getattr(stored, "close", None)
+    close = getattr(knowledge, "close", None)
     if close is not None:
         await close()

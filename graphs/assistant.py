@@ -26,8 +26,12 @@ class KnowledgeForm(_Form):
     paths: tuple[str, ...] = Field(
         default=("knowledge",), description="Files and folders, relative to the assistant's folder."
     )
-    alpha: float = Field(
-        default=0.5, ge=0, le=1, description="Weight of the vector leg; the rest is BM25's."
+    alpha: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Weight of the vector leg, the rest is BM25's; without it, half, and less "
+        "where the embedder does not read the assistant's languages.",
     )
     top_k: int = Field(default=10, ge=1, le=100, description="Passages considered for an answer.")
     budget_tokens: int = Field(
@@ -174,6 +178,14 @@ class WordingForm(_Form):
     refused: str = "I can't help with that request ({reason})."
     apology: str = (
         "Sorry, something went wrong on our side and I could not answer. Please try again."
+    )
+    unreachable: str = (
+        "I can't reach the pages I answer from right now, so I can't answer that. "
+        "Please try again in a few minutes."
+    )
+    loading: str = (
+        "I am still reading the pages I answer from, so I can't answer that yet. "
+        "Please ask again in a moment."
     )
     declined: str = "All right, I have not done that."
 

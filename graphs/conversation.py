@@ -27,7 +27,7 @@ from antiphon.nodes.remember import remember
 from antiphon.nodes.respond import Prompting, refuse, respond, select_model
 from antiphon.nodes.retrieve import abstain, retrieve_context
 from antiphon.nodes.state import Context, Input, Output, State
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, KnowledgeLoading, KnowledgeUnavailable
 from antiphon.tools.retrieval.rewrite import Rewriter
 from antiphon.tools.retrieval.search import Retriever
 
@@ -71,8 +71,8 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         # what is said
         .add_node("select_model", select_model(s.models, prompting, s.tokens, output_tokens=a.models.output_tokens), destinations=CAN_FAIL)
         .add_node("respond", respond(s.models, prompting, language=a.languages[0]), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
-        .add_node("guard_output", guard_output(s.output_rail), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
-        .add_node("refuse", refuse(refused=say.refused, apology=say.apology), metadata=DISCARDS, destinations=CAN_FAIL)
+        .add_node("guard_output", guard_output(s.output_rail, language=a.languages[0]), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
+        .add_node("refuse", refuse(refused=say.refused, apology=say.apology, because={KnowledgeUnavailable.code: say.unreachable, KnowledgeLoading.code: say.loading}), metadata=DISCARDS, destinations=CAN_FAIL)
         # what stays
         .add_node("keep_answer", keep_answer(s.cache, ttl_s=a.cache.ttl_s), destinations=CAN_FAIL)
         .add_node("remember", remember(s.memory), destinations=CAN_FAIL)

@@ -10,15 +10,33 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
-from antiphon.tools.errors import InputError, StorageUnwritable
-from antiphon.tools.retrieval import Change, Hit, Inventory, Knowledge, Passage, Where
+from antiphon.tools.errors import InputError, KnowledgeLoading, SettingsError, StorageUnwritable
+from antiphon.tools.retrieval import (
+    Change,
+    Hit,
+    Inventory,
+    Knowledge,
+    Migration,
+    Passage,
+    Reindexable,
+    Reindexed,
+    Where,
+)
+from antiphon.tools.retrieval.context import Citation
 from antiphon.tools.retrieval.loaders import discover
+from antiphon.tools.retrieval.passages import Progress
+from antiphon.tools.retrieval.quotes import stand
 
 Ingest = Callable[[Sequence[Path], str], Awaitable[object]]
 """Ingests paths for a tenant."""
+PATIENCE_S = 4.0
+"""How long a served turn's search waits for files that are being read: half of its deadline."""
 SOURCES = "sources of "
 """Before a tenant: marks the note of what its declared files are called."""
+HEX = 64
+"""Digits of a fingerprint; the policy stands before it in a note."""
 BY_HAND = "by hand"
 """Marks a tenant whose knowledge was replaced by `antiphon ingest --replace`."""
 
@@ -31,15 +49,28 @@ class DeclaredKnowledge:
     """
 
     def __init__(
-        self, stored: Knowledge, paths: Sequence[Path], *, notes: Path, policy: str = ""
+        self,
+        stored: Knowledge,
+        paths: Sequence[Path],
+        *,
+        notes: Path,
+        policy: str = "",
+        patience_s: float | None = None,
     ) -> None:
-        """Keep `notes` of what was brought in; another `policy` brings everything in again."""
+        """Keep `notes` of what was brought in; another `policy` brings everything in again.
+
+        A search waits `patience_s` for files that are being read, or as long as it takes; where
+        an earlier state of them stands, it is then served.
+        """
         self.stored = stored
         self._paths = tuple(paths)
         self._notes = notes
         self._policy = policy
+        self._patience_s = patience_s
         self._ingest: Ingest | None = None
         self._ready: dict[str, asyncio.Task[None]] = {}
+        self._earlier: set[str] = set()
+        """Tenants whose pages were complete once, under the same policy."""
         self.tell: Callable[[], None] | None = None
         """Called before files are read, for a door that wants to say why it takes a while."""
 
@@ -75,8 +106,8 @@ class DeclaredKnowledge:
     async def search(
         self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
     ) -> tuple[Hit, ...]:
-        """Return the best hits, best first, by hybrid search."""
-        await self.ready(tenant)
+        """Return the best hits, best first, by hybrid search. May raise KnowledgeLoading."""
+        await self._soon(tenant)
         return await self.stored.search(query, tenant=tenant, limit=limit, where=where)
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
@@ -88,9 +119,43 @@ class DeclaredKnowledge:
         return await self.stored.remove(sources, tenant=tenant)
 
     async def inventory(self, *, tenant: str) -> Inventory:
-        """Say what is stored, and under which version."""
-        await self.ready(tenant)
+        """Say what is stored, and under which version. May raise KnowledgeLoading."""
+        await self._soon(tenant)
         return await self.stored.inventory(tenant=tenant)
+
+    async def stand(self, citations: Sequence[Citation], *, tenant: str) -> bool:
+        """Say whether each quote stands at its place, where everyone of the tenant may see it."""
+        return await stand(self.stored, citations, tenant=tenant)
+
+    async def migrate(self, *, progress: Progress | None = None) -> Migration:
+        """Bring what is stored up to this release. Raises SettingsError where nothing can."""
+        return await rebuildable(self.stored).migrate(progress=progress)
+
+    async def reindex(
+        self, *, tenant: str | None = None, progress: Progress | None = None
+    ) -> Reindexed:
+        """Embed all passages anew and switch. Raises SettingsError where nothing can."""
+        return await rebuildable(self.stored).reindex(tenant=tenant, progress=progress)
+
+    async def close(self) -> None:
+        """Close what is stored, where it can be."""
+        close = getattr(self.stored, "close", None)
+        if close is not None:
+            await close()
+
+    async def _soon(self, tenant: str) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s) as patience:
+                await self.ready(tenant)
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            if tenant in self._earlier:
+                return
+            raise KnowledgeLoading(
+                f"the assistant's pages are being read for tenant {tenant!r}",
+                hint="Ask again in a moment; the reading goes on.",
+            ) from error
 
     async def _bring_in(self, tenant: str) -> None:
         paths = [path for path in self._paths if path.exists()]
@@ -100,8 +165,12 @@ class DeclaredKnowledge:
         before = noted.get(tenant)
         if not paths or self._ingest is None or before == BY_HAND:
             return
-        if before == seen and (await self.stored.inventory(tenant=tenant)).version:
+        # Asked even where files changed: a server that is away is told before they are read.
+        held = await self.stored.inventory(tenant=tenant)
+        if before == seen and held.version:
             return
+        if before and before[:-HEX] == self._policy and held.version:
+            self._earlier.add(tenant)
         if self.tell is not None:
             self.tell()
         await self._ingest(paths, tenant)
@@ -131,6 +200,21 @@ class DeclaredKnowledge:
         fresh.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps(notes, indent=1), "utf-8")
         fresh.replace(self._notes)
+
+
+def rebuildable(knowledge: Knowledge) -> Reindexable:
+    """Return the knowledge as one that can be rebuilt. Raises SettingsError for any other."""
+    if not hasattr(knowledge, "reindex"):
+        raise SettingsError("The knowledge in use cannot be rebuilt", hint="Ingest it again.")
+    return cast("Reindexable", knowledge)
+
+
+async def prepared(knowledge: Knowledge, tenant: str) -> None:
+    """Wait until a tenant's declared files are in, however long that takes."""
+    if isinstance(knowledge, DeclaredKnowledge):
+        await knowledge.ready(tenant)
+    else:
+        await knowledge.inventory(tenant=tenant)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

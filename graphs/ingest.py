@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
 from antiphon.nodes.ingest import (
     Fetch,
+    Growth,
     IngestContext,
     IngestInput,
     IngestState,
@@ -43,8 +44,8 @@ STRETCH = re.compile(r"[\s\S]{20000,40000}?\n[ \t\r]*\n|[\s\S]{40000}")
 """How long texts are cut for the detector, whose work grows faster than the text."""
 STEPS_PER_FILE = 4
 """Nodes a file passes through at most: each storing step is done with a file at least."""
-Progress = Callable[[int, int, int], None]
-"""Told how many files are done, of how many, and the passages so far."""
+Progress = Callable[[float, int, int], None]
+"""Told how many files are done, a long one by its share, of how many, and the passages so far."""
 
 
 def transient(error: Exception) -> bool:
@@ -150,13 +151,20 @@ async def ingest_paths(
     sources += tuple(page(url) for url in dict.fromkeys(urls))
     graph = build_ingest(knowledge, tokens, redactor=redactor, fetch=fetch).compile(name="ingest")
     report = Report()
-    async for state in graph.astream(
+    steps = graph.astream(
         {"sources": sources},
         {"recursion_limit": STEPS_PER_FILE * len(sources) + 2},
         context=context,
-        stream_mode="values",
-    ):
-        known: Report = state.get("report", report)
+        stream_mode=["values", "custom"],
+    )
+    # Of several modes the stream yields pairs, which its type does not say.
+    async for _, told in cast("AsyncIterator[tuple[str, IngestState | Growth]]", steps):
+        if isinstance(told, Growth):
+            if progress:
+                done = report.done + told.stored / told.of
+                progress(done, len(sources), report.passages + told.stored)
+            continue
+        known = told.get("report", report)
         if progress and known.done > report.done:
             progress(known.done, len(sources), known.passages)
         report = known

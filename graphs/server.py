@@ -22,6 +22,7 @@ from antiphon.graphs.assembly import (
     sample_folder,
 )
 from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.persistence import STORED
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
@@ -57,19 +58,20 @@ async def conversation() -> Graph:
     """
     async with _building:
         if "conversation" not in _built:
-            services, graph = await asyncio.to_thread(_build)
+            services, on_call, graph = await asyncio.to_thread(_build)
             # Embedding the declared files takes longer than a first turn may; what fails here
             # fails again inside the turn, where recovery answers for it.
             with suppress(AntiphonError):
-                await services.knowledge.inventory(tenant="default")
+                await prepared(services.knowledge, "default")
+            await on_call.take_up()
             _built["conversation"] = graph
         return _built["conversation"]
 
 
-def _build() -> tuple[Services, Graph]:
+def _build() -> tuple[Services, OnCall, Graph]:
     settings = read_settings()
     assistant = load_assistant(settings.assistant or sample_folder())
-    services = build_services(settings, assistant)
+    services = build_services(settings, assistant, PATIENCE_S)
     on_call = OnCall(settings, services, data_folder(settings, assistant))
     graph = compile_conversation(replace(services, respond_to=on_call))
-    return services, Served(**vars(graph))
+    return services, on_call, Served(**vars(graph))

@@ -20,7 +20,7 @@ class Turn:
     answer: str
     outcome: str
     citations: tuple[dict[str, JsonValue], ...]
-    """id, source, title, quote, start, end."""
+    """id, source, title, quote, start, end, heading."""
     confidence: dict[str, float | None]
     """retrieval, support."""
     phase: str

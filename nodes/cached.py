@@ -9,7 +9,9 @@ from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.cache import CachedAnswer, answer_key
+from antiphon.tools.errors import KnowledgeError
 from antiphon.tools.retrieval import Knowledge
+from antiphon.tools.retrieval.quotes import stand
 
 
 def look_up_answer(
@@ -22,7 +24,9 @@ def look_up_answer(
 ) -> Node:
     """Look the question up; the key holds everything that may shape an answer.
 
-    `shaped_by`: fingerprints of the assistant, its prompts and its model policy.
+    What is found is given only while every span it cites stands in the knowledge. A knowledge that
+    does not answer costs the cache, not the turn. `shaped_by`: fingerprints of the assistant, its
+    prompts and its model policy.
     """
 
     @step
@@ -30,7 +34,10 @@ def look_up_answer(
         if not enabled or state.get("pending"):
             return {}
         context = knobs(runtime)
-        stored = await knowledge.inventory(tenant=context.tenant)
+        try:
+            stored = await knowledge.inventory(tenant=context.tenant)
+        except KnowledgeError:
+            return {}
         key = answer_key(
             state["question"],
             tenant=context.tenant,
@@ -46,7 +53,7 @@ def look_up_answer(
             ),
         )
         found = (await cache.aget([((context.tenant,), key)])).get(((context.tenant,), key))
-        if found is None:
+        if found is None or not await _stands(found, knowledge, context.tenant):
             return {"cache_key": key}
         return {
             "cache_key": key,
@@ -81,6 +88,14 @@ def keep_answer(cache: BaseCache[CachedAnswer], *, ttl_s: int) -> Node:
         return {}
 
     return keep_answer
+
+
+async def _stands(found: CachedAnswer, knowledge: Knowledge, tenant: str) -> bool:
+    """Check the citations anew: the version in the key may be of a change that was under way."""
+    try:
+        return await stand(knowledge, found.citations, tenant=tenant)
+    except KnowledgeError:
+        return False
 
 
 def _history(state: State) -> str:

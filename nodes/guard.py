@@ -13,6 +13,8 @@ from antiphon.nodes.state import Context, Node, State, Update, fresh_turn, knobs
 from antiphon.tools.errors import MessageError
 from antiphon.tools.guards import Rail, Subject
 
+SMALL_TALK = "small_talk"
+"""Marks an answer to what asked for nothing: a follow-up does not lean on it."""
 WITHHELD = "[message withheld by a guard]"
 """What stands in the thread in place of a message that was refused."""
 
@@ -44,8 +46,11 @@ def guard_input(
     return guard_input
 
 
-def guard_output(rail: Rail) -> Node:
-    """Judge the draft; only what passes becomes the answer and joins the conversation."""
+def guard_output(rail: Rail, *, language: str) -> Node:
+    """Judge the draft; only what passes becomes the answer and joins the conversation.
+
+    `language`: of the evidence where no passage says its own.
+    """
 
     @step
     async def guard_output(state: State, *, runtime: Runtime[Context]) -> Update:
@@ -56,6 +61,7 @@ def guard_output(rail: Rail) -> Node:
         subject = Subject(
             tenant=knobs(runtime).tenant,
             evidence=evidence,
+            language=next((card.language for card in state["cards"] if card.language), language),
             expects_evidence=bool(evidence)
             and not state["cached"]
             and state["outcome"] in ("answered", "degraded"),
@@ -66,7 +72,12 @@ def guard_output(rail: Rail) -> Node:
             return {"violations": violations, "outcome": "refused", "draft": "", "citations": ()}
         if any(item.guard == "grounding" for item in verdict.violations):
             return {"violations": violations, "outcome": "abstained", "draft": "", "citations": ()}
-        said = AIMessage(content=verdict.text, id=f"{state['turn']}-answer")
+        intent = state["intent"]
+        said = AIMessage(
+            content=verdict.text,
+            id=f"{state['turn']}-answer",
+            response_metadata={SMALL_TALK: intent is not None and not intent.needs},
+        )
         return {"violations": violations, "answer": verdict.text, "messages": [said]}
 
     return guard_output

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypedDict
 
-from antiphon.tools.errors import StorageError
+from antiphon.tools.errors import AntiphonError, KnowledgeMissing, StorageError
 from antiphon.tools.resilience import Switches
+from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.telemetry.incidents import (
     KNOWN_TYPES,
     Incident,
@@ -24,6 +26,10 @@ MANY_FAILURES = 0.5
 """Above this error rate one tool is no longer the likely cause: everything degrades."""
 NOTIFIED = frozenset({"critical", "high"})
 """The guide's severities that people are told of."""
+DEFAULT_TENANT = "default"
+PROBE = "Does a search answer?"
+PROBE_DEADLINE_S = 8.0
+"""For a knowledge that has no deadline of its own."""
 
 
 class Report(TypedDict, total=False):
@@ -54,6 +60,24 @@ class IncidentNode(Protocol):
 
 Models = Callable[[], Sequence[str]]
 """The names of every model the router knows."""
+Works = Callable[[str], Awaitable[bool]]
+"""Whether a tenant's knowledge can be searched now."""
+
+
+def searchable(knowledge: Knowledge) -> Works:
+    """Return the look whether a search works; one that finds nothing stored does."""
+
+    async def works(tenant: str) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_DEADLINE_S):
+                await knowledge.search(PROBE, tenant=tenant, limit=1)
+        except KnowledgeMissing:
+            return True
+        except (AntiphonError, TimeoutError):
+            return False
+        return True
+
+    return works
 
 
 def assess() -> IncidentNode:
@@ -165,11 +189,43 @@ def mitigate_outage(switches: Switches, models: Models) -> IncidentNode:
     return mitigate_outage
 
 
-def verify(switches: Switches, models: Models) -> IncidentNode:
-    """Look whether what was thrown really is on, and whether a model is left to answer."""
+def mitigate_knowledge() -> IncidentNode:
+    """Throw nothing: turns say what they cannot reach, and the search is tried until it works."""
+
+    async def mitigate_knowledge(state: IncidentState) -> IncidentState:
+        return {
+            "incident": replace(
+                state["incident"],
+                status="mitigated",
+                resolution="Answers say that the knowledge cannot be reached; "
+                "what needs no knowledge goes on",
+                actions_taken=("honest_answers",),
+                recovery="as soon as a search works",
+            )
+        }
+
+    return mitigate_knowledge
+
+
+def over(incident: Incident) -> Incident:
+    """Return a knowledge outage as it stands once a search has worked."""
+    return replace(
+        incident,
+        status="resolved",
+        resolution="A search works again",
+        recovery="immediate",
+        resolved=utc_now().isoformat(timespec="milliseconds"),
+    )
+
+
+def verify(switches: Switches, models: Models, works: Works) -> IncidentNode:
+    """Look whether what was thrown is on, a model is left, or an outage is over already."""
 
     async def verify(state: IncidentState) -> IncidentState:
         incident = state["incident"]
+        if incident.type == "knowledge_outage":
+            back = await works(incident.details.get("tenant", DEFAULT_TENANT))
+            return {"incident": over(incident) if back else incident}
         off = [switch.name for switch in incident.rests_on if not switch.is_on(switches)]
         if off:
             wrong = f"Mitigation did not hold: {', '.join(off)} is off"
@@ -229,6 +285,7 @@ def _mitigated(
             recovery=recovery,
             rests_on=(switch,),
             thrown=(switch,) if switch.throw(switches) else (),
+            resolved=utc_now().isoformat(timespec="milliseconds") if status == "resolved" else "",
         )
     }
 

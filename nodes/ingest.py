@@ -24,6 +24,10 @@ from antiphon.tools.tokens import TokenCounter
 
 BATCH_PASSAGES = 256
 """Passages that are gathered before they are embedded together."""
+STRIDE = 1024
+"""Passages of a long file that are stored at once: what is held in memory, and lost by a kill."""
+MOST_STRIDES = 64
+"""Each stride names the whole file so far again, so a very long one takes longer strides."""
 WRITERS = 32
 """Files that are written side by side, so that their passages share the embedder's batches."""
 
@@ -91,6 +95,15 @@ class Report:
             unchanged=self.unchanged + change.unchanged,
             removed=self.removed + change.removed,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How far a long file is stored: written to the stream, since its step goes on."""
+
+    stored: int
+    """Passages so far."""
+    of: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +244,7 @@ def embed_and_upsert(knowledge: Knowledge) -> IngestNode:
                 change = _expected(stored.get(cut.source, 0), len(cut.passages))
                 report = report.add(len(cut.passages), change)
             return {"report": report, "batch": ()}
-        outcomes = await _upserted(knowledge, batch, context.tenant)
+        outcomes = await _upserted(knowledge, batch, context.tenant, runtime.stream_writer)
         for cut, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Change):
                 report = report.add(len(cut.passages), outcome)
@@ -248,7 +261,7 @@ def embed_and_upsert(knowledge: Knowledge) -> IngestNode:
 
 
 async def _upserted(
-    knowledge: Knowledge, batch: Sequence[Cut], tenant: str
+    knowledge: Knowledge, batch: Sequence[Cut], tenant: str, tell: Callable[[Growth], None]
 ) -> list[Change | AntiphonError]:
     """Store files side by side; return what became of each."""
     writers = asyncio.Semaphore(WRITERS)
@@ -256,11 +269,33 @@ async def _upserted(
     async def one(cut: Cut) -> Change | AntiphonError:
         async with writers:
             try:
+                if len(cut.passages) > STRIDE:
+                    return await _grown(knowledge, cut, tenant, tell)
                 return await knowledge.upsert(cut.source, cut.passages, tenant=tenant)
             except AntiphonError as error:
                 return error
 
     return await asyncio.gather(*(one(cut) for cut in batch))
+
+
+async def _grown(
+    knowledge: Knowledge, cut: Cut, tenant: str, tell: Callable[[Growth], None]
+) -> Change:
+    """Store a long file by and by, from as many passages on as are stored of it already.
+
+    A run that was killed goes on where it stopped, and what was stored before stays searchable.
+    """
+    count = len(cut.passages)
+    at = (await knowledge.inventory(tenant=tenant)).sources.get(cut.source, 0)
+    added = removed = 0
+    while True:
+        at = min(at + max(STRIDE, count // MOST_STRIDES), count)
+        change = await knowledge.upsert(cut.source, cut.passages[:at], tenant=tenant)
+        added, removed = added + change.added, removed + change.removed
+        tell(Growth(stored=at, of=count))
+        if at == count:
+            held = change.added + change.unchanged
+            return Change(added=added, unchanged=held - added, removed=removed)
 
 
 def conclude(knowledge: Knowledge) -> IngestNode:

@@ -33,6 +33,11 @@ def classify_intent(intents: IntentClassifier) -> Node:
                 )
                 return {"intent": asked, "missing": pending.missing, "phase": "processing"}
             return {"intent": fresh, "standalone": state["question"], "phase": "processing"}
+        if pending is None and state["standalone"] != state["question"]:
+            fresh = await intents.classify(state["question"])
+            if fresh.certainty == "sure" and not fresh.needs:
+                # "Thanks" is short enough to lean on what was said, but asks for nothing.
+                return {"intent": fresh, "standalone": state["question"], "phase": "processing"}
         among = pending.among if pending is not None else ()
         read = await intents.classify(state["standalone"], among=among)
         return {"intent": read, "phase": "processing"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.guard import WITHHELD
+from antiphon.nodes.guard import SMALL_TALK, WITHHELD
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.memory import MemoryManager
 from antiphon.tools.retrieval.rewrite import Rewriter
@@ -37,11 +40,7 @@ def rewrite_query(rewriter: Rewriter) -> Node:
         if pending is not None:
             joined = f"{pending.question} {question}"
             return {"standalone": joined, "queries": (joined,)}
-        said = [
-            message
-            for message in state["messages"][:-1][-2 * max(state["window"], 1) :]
-            if message.text != WITHHELD
-        ]
+        said = _to_the_point(state["messages"][:-1][-2 * max(state["window"], 1) :])
         found = await rewriter.rewrite(question, said, prefer=knobs(runtime).model)
         update: Update = {"standalone": found.standalone, "queries": found.queries}
         if found.reply is not None:
@@ -50,3 +49,15 @@ def rewrite_query(rewriter: Rewriter) -> Node:
         return update
 
     return rewrite_query
+
+
+def _to_the_point(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Leave out what a guard withheld, and small talk with what it answered."""
+    left: list[AnyMessage] = []
+    for message in messages:
+        if message.response_metadata.get(SMALL_TALK):
+            while left and left[-1].type == "human":
+                left.pop()
+        elif message.text != WITHHELD:
+            left.append(message)
+    return left

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
@@ -10,6 +12,7 @@ from antiphon.prompts.library import Prompts
 from antiphon.tools.models import LAST_RESORT, Models, Task
 from antiphon.tools.retrieval.citations import cite, support, supported
 from antiphon.tools.retrieval.context import fence, fence_result
+from antiphon.tools.retrieval.language import detect
 from antiphon.tools.tokens import TokenCounter
 
 
@@ -96,14 +99,15 @@ def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
         evidence = [card.text for card in state["cards"]]
         evidence += [result.said or result.content for result in state["results"]]
         said = str(reply.message.text)
+        spoken = detect(said, otherwise=language)
         if reply.model != LAST_RESORT and evidence:
-            said = supported(said, evidence, language=language) or said
-        draft, citations = cite(said, state["cards"], language=language)
+            said = supported(said, evidence, language=spoken) or said
+        draft, citations = cite(said, state["cards"], language=spoken)
         fell_back = reply.model == LAST_RESORT and bool(reply.failed)
         return {
             "draft": draft,
             "citations": citations,
-            "support": support(draft, evidence, language=language) if evidence else None,
+            "support": support(draft, evidence, language=spoken) if evidence else None,
             "model": reply.model,
             "usage": state["usage"] + reply.usage,
             "cost_usd": state["cost_usd"] + reply.cost_usd,
@@ -115,14 +119,17 @@ def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
     return respond
 
 
-def refuse(*, refused: str, apology: str) -> Node:
-    """Say in fixed words why there is no answer: a guard blocked it, or recovery found no way."""
+def refuse(*, refused: str, apology: str, because: Mapping[str, str]) -> Node:
+    """Say in fixed words why there is no answer: a guard blocked it, or recovery found no way.
+
+    `because`: what to say instead of the apology, by the code of the failure.
+    """
 
     @step
     async def refuse(state: State, *, runtime: Runtime[Context]) -> Update:
         blocked = [item for item in state["violations"] if item.action in ("blocked", "failed")]
         if state["failure"] is not None:
-            said = apology
+            said = because.get(state["failure"].code, apology)
         else:
             said = refused.format(reason=blocked[-1].reason if blocked else "not allowed")
         return {

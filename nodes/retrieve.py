@@ -8,6 +8,7 @@ from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import Card, Citation, pack
 from antiphon.tools.retrieval.search import Retriever
+from antiphon.tools.retrieval.sentences import sentences
 from antiphon.tools.tokens import TokenCounter
 
 NEAREST = 3
@@ -40,7 +41,7 @@ def abstain(*, wording: str, nearest: str) -> Node:
     async def abstain(state: State, *, runtime: Runtime[Context]) -> Update:
         pages = list({card.source: card for card in reversed(state["cards"])}.values())[::-1]
         citations = tuple(
-            _first_line(card, number) for number, card in enumerate(pages[:NEAREST], start=1)
+            _first_words(card, number) for number, card in enumerate(pages[:NEAREST], start=1)
         )
         named = ", ".join(f"{citation.title} [{citation.id}]" for citation in citations)
         return {
@@ -53,15 +54,15 @@ def abstain(*, wording: str, nearest: str) -> Node:
     return abstain
 
 
-def _first_line(card: Card, number: int) -> Citation:
-    """Cite a page by the first line of its passage that holds text."""
-    line = next((line for line in card.text.splitlines() if line.strip()), card.text)
-    start = card.start + card.text.index(line)
+def _first_words(card: Card, number: int) -> Citation:
+    """Cite a page by the first sentence of its passage."""
+    start, end = next(iter(sentences(card.text)), (0, len(card.text)))
     return Citation(
         id=number,
         source=card.source,
         title=card.title,
-        quote=line,
-        start=start,
-        end=start + len(line),
+        quote=card.text[start:end],
+        start=card.start + start,
+        end=card.start + end,
+        heading=card.heading,
     )

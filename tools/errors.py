@@ -15,6 +15,7 @@ AntiphonError
 ├── KnowledgeError        passages could not be stored or searched
 │   ├── KnowledgeMissing
 │   ├── KnowledgeCorrupt
+│   ├── KnowledgeLoading  being read for the first time
 │   └── KnowledgeUnavailable  (retryable)
 ├── StorageError          sessions, memory or cache could not be read or written
 │   ├── StorageCorrupt
@@ -138,6 +139,13 @@ class KnowledgeCorrupt(KnowledgeError):
     """The knowledge file is damaged."""
 
     code = "knowledge_corrupt"
+
+
+class KnowledgeLoading(KnowledgeError):
+    """The assistant's pages are still being read; the reading goes on."""
+
+    code = "knowledge_loading"
+    user_message = "The knowledge base is being read for the first time."
 
 
 class KnowledgeUnavailable(KnowledgeError):

@@ -18,7 +18,7 @@ from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import TENANT, Store
 from antiphon.evals.bench.vectors import BenchVectors
 from antiphon.graphs.settings import read_settings
-from antiphon.tools.models.embeddings import make_embedder
+from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.context import Card, fence, pack
 from antiphon.tools.retrieval.passages import Hit
 from antiphon.tools.retrieval.rewrite import queries as wordings
@@ -53,9 +53,11 @@ async def run(
     settings, collection = read_settings(), read(data, limit=limit)
     asked = [query for query in collection.queries if query.relevant]
     kept_vectors = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    vectors = BenchVectors(make_embedder(settings.embedder), kept_vectors)
+    spoken = (collection.language,)
+    embedder = make_embedder(settings.embedder, spoken)
+    vectors = BenchVectors(embedder, kept_vectors)
     with TemporaryDirectory() as folder:
-        store = Store(backend, settings, Path(folder))
+        store = Store(backend, settings, Path(folder), alpha=dense_share(embedder, spoken))
         try:
             async with store.filled(collection.documents, vectors) as (knowledge, _):
                 retriever = Retriever(knowledge)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from antiphon.evals.bench.collection import Query
 from antiphon.evals.bench.measures import averages
 from antiphon.evals.bench.store import TENANT
-from antiphon.tools.retrieval.fusion import min_max, rrf
+from antiphon.tools.retrieval.fusion import min_max, rrf, zmuv
 from antiphon.tools.retrieval.passages import Hit, Knowledge
 from antiphon.tools.retrieval.search import Retriever
 
@@ -26,13 +26,15 @@ async def legs(
     """Return rankings by method; `keyword` and `dense` are one store with all weight on one leg."""
     found: dict[str, list[Ranking]] = {}
     for query in queries:
-        bm25 = _raw(await _deep(keyword, query.text), lambda hit: hit.bm25)
-        cosine = _raw(await _deep(dense, query.text), lambda hit: hit.cosine)
+        worded, near = await _deep(keyword, query.text), await _deep(dense, query.text)
+        bm25 = _raw(worded, lambda hit: hit.bm25)
+        cosine = _raw(near, lambda hit: hit.cosine)
         for method, ranking in {
             "BM25 leg": tuple(bm25),
             "dense leg": tuple(cosine),
             "RRF of the legs": tuple(rrf(list(bm25), list(cosine))),
             "min-max of the legs": tuple(min_max(bm25, cosine)),
+            "ZMUV of the legs": _zmuv((*worded, *near)),
         }.items():
             found.setdefault(method, []).append(ranking[:JUDGED])
     return found
@@ -73,6 +75,13 @@ def row(
 
 async def _deep(knowledge: Knowledge, text: str) -> Sequence[Hit]:
     return await knowledge.search(text, tenant=TENANT, limit=CANDIDATES)
+
+
+def _zmuv(hits: Sequence[Hit]) -> Ranking:
+    found = list({hit.passage.source: hit for hit in hits}.values())
+    scores = zmuv([hit.bm25 or 0.0 for hit in found], [hit.cosine or 0.0 for hit in found])
+    order = sorted(range(len(found)), key=lambda at: (-scores[at], found[at].passage.source))
+    return tuple(found[at].passage.source for at in order)
 
 
 def _raw(hits: Sequence[Hit], score: Callable[[Hit], float | None]) -> Mapping[str, float]:

@@ -23,7 +23,7 @@ from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import TENANT, Store
 from antiphon.evals.bench.vectors import BenchVectors
 from antiphon.graphs.settings import read_settings
-from antiphon.tools.models.embeddings import make_embedder
+from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import fence, pack
 from antiphon.tools.retrieval.passages import Hit, Knowledge
@@ -68,9 +68,11 @@ async def run(
     settings = read_settings()
     collection = read(data, language=language, limit=limit)
     kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    vectors = BenchVectors(make_embedder(settings.embedder), kept)
+    spoken = (collection.language,)
+    embedder = make_embedder(settings.embedder, spoken)
+    vectors = BenchVectors(embedder, kept)
     with TemporaryDirectory() as folder:
-        store = Store(backend, settings, Path(folder))
+        store = Store(backend, settings, Path(folder), alpha=dense_share(embedder, spoken))
         try:
             async with store.filled(collection.documents, vectors) as (knowledge, speed):
                 looked, figures = await _product(collection, knowledge, vectors)

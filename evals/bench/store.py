@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage
 
 TENANT = "bench"
 Backend = Literal["local", "weaviate"]
+WRITERS = {"local": 1, "weaviate": BATCH}
+"""Documents stored side by side: a server takes them as one, a file in order, so that ties of two
+runs fall alike."""
 SPEED_SAMPLE = 128
 """Documents embedded again where the vectors of all were kept."""
 
@@ -31,8 +35,10 @@ class Closable(Knowledge, Protocol):
 class Store:
     """Opens the same passages more than once, each time with another weight."""
 
-    def __init__(self, backend: str, settings: Settings, folder: Path) -> None:
-        """Raise InputError for a backend that is not there."""
+    def __init__(
+        self, backend: str, settings: Settings, folder: Path, *, alpha: float = 0.5
+    ) -> None:
+        """Raise InputError for a backend that is not there; `alpha` is the vectors' share."""
         if backend not in ("local", "weaviate"):
             raise InputError(f"there is no backend {backend!r}", hint="local or weaviate")
         if backend == "weaviate" and not settings.weaviate_url:
@@ -43,11 +49,14 @@ class Store:
         self._backend = backend
         self._settings = settings
         self._folder = folder
+        self._alpha = alpha
 
     @asynccontextmanager
-    async def opened(self, embedder: Embedder, alpha: float = 0.5) -> AsyncIterator[Closable]:
-        """Open it; `alpha` is the vectors' share of a score."""
-        knowledge = self._made(embedder, alpha)
+    async def opened(
+        self, embedder: Embedder, alpha: float | None = None
+    ) -> AsyncIterator[Closable]:
+        """Open it, `alpha` in place of the share it was made with."""
+        knowledge = self._made(embedder, self._alpha if alpha is None else alpha)
         try:
             yield knowledge
         finally:
@@ -60,7 +69,7 @@ class Store:
         """Fill it, yield it with the passages it took per second, and leave nothing behind."""
         async with self.opened(vectors) as knowledge:
             try:
-                speed = await _fill(knowledge, documents, vectors)
+                speed = await _fill(knowledge, documents, vectors, WRITERS[self._backend])
                 yield knowledge, speed
             finally:
                 if self._backend == "weaviate":
@@ -81,7 +90,9 @@ class Store:
         )
 
 
-async def _fill(knowledge: Knowledge, documents: Sequence[Passage], vectors: BenchVectors) -> float:
+async def _fill(
+    knowledge: Knowledge, documents: Sequence[Passage], vectors: BenchVectors, writers: int
+) -> float:
     """Embed in batches, store document by document; return passages per second.
 
     Where vectors were kept, a sample says what embedding them would have taken.
@@ -90,8 +101,11 @@ async def _fill(knowledge: Knowledge, documents: Sequence[Passage], vectors: Ben
     for start in range(0, len(documents), BATCH):
         batch = documents[start : start + BATCH]
         await vectors.embed([document.searchable for document in batch])
-        for document in batch:
-            await knowledge.upsert(document.source, [document], tenant=TENANT)
+        for at in range(0, len(batch), writers):
+            side_by_side = batch[at : at + writers]
+            await asyncio.gather(
+                *(knowledge.upsert(one.source, [one], tenant=TENANT) for one in side_by_side)
+            )
     embedding, embedded = vectors.spent_s - spent, vectors.made - made
     storing = time.perf_counter() - began - embedding
     if embedded < len(documents):

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Build the pinned Weaviate server with Go (six minutes the first time) and run it on loopback:
+# Build the pinned Weaviate server with Go (six minutes the first time) and run it:
 #   WEAVIATE_KEY=secret sh weaviate.sh
+# REST is served on loopback. The server opens its gRPC port (it wants the key too) and its cluster
+# port 7947 on every interface: keep a firewall before both.
 # Then: export ANTIPHON_WEAVIATE_URL=http://127.0.0.1:8080 ANTIPHON_WEAVIATE_KEY=secret
 set -eu
 
@@ -21,6 +23,8 @@ export AUTHENTICATION_APIKEY_ENABLED=true AUTHENTICATION_APIKEY_ALLOWED_KEYS="$W
 export AUTHENTICATION_APIKEY_USERS=antiphon
 export AUTHORIZATION_ADMINLIST_ENABLED=true AUTHORIZATION_ADMINLIST_USERS=antiphon
 export DEFAULT_VECTORIZER_MODULE=none DISABLE_TELEMETRY=true
+# Antiphon makes its own collections; one made by guessing could not hold tenants.
+export AUTOSCHEMA_ENABLED=false GO_PROFILING_DISABLE=true
 export CLUSTER_HOSTNAME=node1 CLUSTER_ADVERTISE_ADDR=127.0.0.1 CLUSTER_BIND_ADDR=127.0.0.1
 export RAFT_BOOTSTRAP_EXPECT=1
 exec "$server" --scheme http --host 127.0.0.1 --port "${WEAVIATE_PORT:-8080}"

@@ -24,6 +24,7 @@ from antiphon.gateway.cli import (
     doctor,
     evaluate,
     graph,
+    incidents,
     ingest,
     init,
     search,
@@ -53,6 +54,7 @@ app.command(cls=Command)(debug.debug)
 app.add_typer(evaluate.app, name="eval")
 app.command(cls=Command)(bench.bench)
 app.command(cls=Command)(serve.serve)
+app.command(cls=Command)(incidents.incidents)
 app.command(cls=Command)(doctor.doctor)
 
 

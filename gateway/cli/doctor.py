@@ -94,7 +94,7 @@ def _said(value: object) -> str:
 
 
 async def _looked_at(settings: Settings, assistant: Path | None, tenant: str) -> list[Row]:
-    rows = [_data_dir(settings.data_dir), _sqlite(), _assistant(assistant)]
+    rows = [_data_dir(settings.data_dir), _sqlite(settings.data_dir), _assistant(assistant)]
     rows += [row async for row in _servers(settings)]
     if all(row.status != "failed" for row in rows):
         rows += [row async for row in _runtime(assistant, tenant)]
@@ -116,16 +116,27 @@ def _data_dir(folder: Path) -> Row:
     return Row(name="data folder", status="ok", detail=f"{folder} can be written")
 
 
-def _sqlite() -> Row:
+def _sqlite(folder: Path) -> Row:
+    """Try what the files need: a write-ahead log, which some network disks lack, and JSON."""
     import sqlite3
+    import tempfile
+    from contextlib import closing
 
+    remedy = "Set ANTIPHON_DATA_DIR to a folder on a disk of this machine."
     try:
-        with sqlite3.connect(":memory:") as memory:
-            memory.execute("create virtual table probe using fts5(text)")
-    except sqlite3.OperationalError as error:
-        remedy = "Use a Python whose SQLite has FTS5, or set ANTIPHON_WEAVIATE_URL."
-        return Row(name="SQLite", status="failed", detail=f"no FTS5: {error}", remedy=remedy)
-    return Row(name="SQLite", status="ok", detail=f"{sqlite3.sqlite_version} with FTS5")
+        with (
+            tempfile.TemporaryDirectory(dir=folder) as place,
+            closing(sqlite3.connect(f"{place}/probe.db", isolation_level=None)) as db,
+        ):
+            db.execute("select json_extract('{}', '$.owner')")
+            (mode,) = db.execute("pragma journal_mode = wal").fetchone()
+            db.execute("create table probe (number integer)")
+    except (sqlite3.Error, OSError) as error:
+        return Row(name="SQLite", status="failed", detail=str(error), remedy=remedy)
+    if mode != "wal":
+        detail = f"no write-ahead log in {folder}"
+        return Row(name="SQLite", status="failed", detail=detail, remedy=remedy)
+    return Row(name="SQLite", status="ok", detail=f"{sqlite3.sqlite_version}, write-ahead log")
 
 
 def _assistant(folder: Path | None) -> Row:

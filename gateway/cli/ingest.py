@@ -67,7 +67,10 @@ def ingest(
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> int:
-    """Read files, folders and pages (PATH... or http addresses) into the knowledge."""
+    """Read files, folders and pages (PATH... or http addresses) into the knowledge.
+
+    Markdown, reStructuredText, text, HTML, PDF, DOCX, notebooks, CSV and JSONL are read.
+    """
     from antiphon.nodes.ingest import IngestContext
     from antiphon.tools.errors import InputError
     from antiphon.tools.retrieval.analysis import primary
@@ -151,7 +154,7 @@ def _told_apart(given: Sequence[str], *, lists: bool) -> tuple[list[Path], list[
 
 
 @contextmanager
-def _shown_rate(*, shown: bool) -> Iterator[Callable[[int, int, int], None]]:
+def _shown_rate(*, shown: bool) -> Iterator[Callable[[float, int, int], None]]:
     """Give a `progress(done, total, passages)` that draws a bar with rate and time left."""
     from rich.progress import TextColumn, TimeRemainingColumn
 
@@ -159,7 +162,7 @@ def _shown_rate(*, shown: bool) -> Iterator[Callable[[int, int, int], None]]:
     columns = (TextColumn("{task.fields[rate]:.0f} passages/s, left"), TimeRemainingColumn())
     with _bar("Reading", columns, shown=shown) as update:
 
-        def progress(done: int, total: int, passages: int) -> None:
+        def progress(done: float, total: int, passages: int) -> None:
             rate = passages / max(time.monotonic() - began, 1e-3)
             update(completed=done, total=total, rate=rate)
 
@@ -186,7 +189,7 @@ def _bar(
 
     with Bar(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         *columns,
         console=console(error=True),

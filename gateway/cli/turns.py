@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000
 """Largest message read; an assistant's own `guards.max_chars` is usually far below."""
 
+LONGEST_HEADING = 120
+"""Characters of a source's heading that are shown."""
+
 
 def read_message(text: str) -> str:
     """Return the message that `text` means: itself, or standard input for `-`.
@@ -59,7 +62,8 @@ def show_turn(turn: Turn, *, flags: Mapping[str, str], answer: bool = True) -> N
         out.print("\nSources", style="bold")
     for place, citation in enumerate(turn.citations, 1):
         label = citation.get("id", place)
-        head = f"[{label}] {citation['title']}"
+        under = str(citation.get("heading") or "")[:LONGEST_HEADING]
+        head = f"[{label}] {' > '.join(filter(None, [str(citation['title']), under]))}"
         out.print(f"{visible(head)}  {visible(citation['source'])}")
         out.print(f'    "{visible(_one_line(str(citation["quote"])))}"', style="dim italic")
     if turn.interrupt is not None:

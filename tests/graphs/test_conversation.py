@@ -10,6 +10,7 @@ import pytest
 from fakes import (
     ACTION,
     KNOWLEDGE,
+    RETURNS,
     UNKNOWN,
     FakeIntents,
     FakeKnowledge,
@@ -29,9 +30,10 @@ from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import KnowledgeUnavailable
-from antiphon.tools.guards import Violation
+from antiphon.tools.guards import Subject, Verdict, Violation
 from antiphon.tools.models import Reply, Selection
-from antiphon.tools.retrieval import Where
+from antiphon.tools.retrieval import Inventory, Passage, Where
+from antiphon.tools.retrieval.context import Citation
 from antiphon.tools.toolbox import Missing, Plan
 
 ANSWERED = (
@@ -330,6 +332,81 @@ async def test_a_fault_before_retrieval_is_answered_from_the_knowledge() -> None
         "recover", "retrieve_context", "respond", "guard_output", "keep_answer", "remember",
         "account",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("passage", "language"), [("de", "de"), ("", "en")], ids=["the passages'", "the assistant's"]
+)
+async def test_the_output_rail_is_told_the_language(passage: str, language: str) -> None:
+    """That of the passages, where they say one: grounding compares words by it."""
+
+    class Listening(FakeRail):
+        async def judge(self, text: str, subject: Subject) -> Verdict:
+            told.append(subject.language)
+            return await super().judge(text, subject)
+
+    told: list[str] = []
+    hit = replace(FakeKnowledge().hits[0], passage=replace(RETURNS, language=passage))
+    knowledge = FakeKnowledge(hits=(hit,))
+    await ask(fake_services(knowledge=knowledge, output_rail=Listening()))
+    assert told == [language]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        replace(RETURNS, text=RETURNS.text.replace("30", "14")),
+        replace(RETURNS, start=5, end=55),
+        replace(RETURNS, labels=("staff",)),
+        None,
+    ],
+    ids=["edited", "moved", "closed", "gone"],
+)
+async def test_a_kept_answer_whose_quote_no_longer_stands_is_not_given(
+    now: Passage | None,
+) -> None:
+    """Though nothing in the key tells, a citation is checked before it is shown again."""
+    knowledge = FakeKnowledge()
+    talk = conversations(fake_services(knowledge=knowledge))
+    await talk.ask(QUESTION, context=Context())
+    assert (await talk.ask(QUESTION, context=Context())).path == CACHED
+
+    knowledge.hits = () if now is None else (replace(knowledge.hits[0], passage=now),)
+
+    turn = await talk.ask(QUESTION, context=Context())
+    assert turn.path[:3] == ANSWERED[:3]
+    assert not turn.cached
+    quoted = [citation["quote"] for citation in turn.citations]
+    assert all(now is not None and str(quote) in now.text for quote in quoted)
+
+
+async def test_a_knowledge_that_fails_costs_the_cache_and_not_the_turn() -> None:
+    """Neither its version nor its quotes can be had: the answer is looked for anew."""
+
+    class Flaky(FakeKnowledge):
+        failing: str = ""
+
+        async def inventory(self, *, tenant: str) -> Inventory:
+            if self.failing == "inventory":
+                raise KnowledgeUnavailable("down")
+            return await super().inventory(tenant=tenant)
+
+        async def stand(self, citations: Sequence[Citation], *, tenant: str) -> bool:
+            if self.failing == "stand":
+                raise KnowledgeUnavailable("down")
+            return True
+
+    knowledge = Flaky()
+    talk = conversations(fake_services(knowledge=knowledge))
+    for failing, path in (
+        ("", ANSWERED),
+        ("inventory", ANSWERED),
+        ("stand", ANSWERED),
+        ("", CACHED),
+    ):
+        knowledge.failing = failing
+        turn = await talk.ask(QUESTION, context=Context())
+        assert (turn.path, turn.outcome, turn.degraded_because) == (path, "answered", None)
 
 
 async def test_a_fault_is_never_cached() -> None:

@@ -347,6 +347,31 @@ async def test_a_batch_is_stored_before_the_next_is_read(shelf: Shelf, tmp_path:
     assert [280, 560, 840, 1120, 1200] == seen
 
 
+async def test_a_long_file_grows_and_goes_on_where_it_stopped(shelf: Shelf, tmp_path: Path) -> None:
+    """Its share is told while it is stored; what was stored is kept, and each row counted once."""
+    rows = [f'{{"q": "Row {n}"}}\n' for n in range(2500)]
+    (tmp_path / "a.jsonl").write_text("".join(rows))
+    seen: list[tuple[float, int]] = []
+
+    async def run() -> dict[str, object]:
+        return await ingest_paths(
+            shelf, TOKENS, [tmp_path], context=IngestContext(),
+            progress=lambda done, total, passages: seen.append((round(done, 2), passages)),
+        )  # fmt: skip
+
+    assert (2500, 0) == ((first := await run())["added"], first["unchanged"])
+    assert [(0.41, 1024), (0.82, 2048), (1.0, 2500), (1, 2500)] == seen
+    kept = shelf.kept["default"]["a.jsonl"]
+    shelf.kept["default"]["a.jsonl"] = kept[:1500]
+    seen.clear()
+
+    again = await run()
+
+    assert (1000, 1500, 0) == (again["added"], again["unchanged"], again["removed"])
+    assert [(1.0, 2500), (1, 2500)] == seen
+    assert kept == shelf.kept["default"]["a.jsonl"]
+
+
 async def test_what_a_file_says_of_itself_goes_before_the_options(
     shelf: Shelf, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 QUESTION = "How long do I have to return an order?"
 UNCACHED = "How much does standard delivery cost?"
 """Asked once, so that no other test's answer is in the cache."""
+DOG = "Can I bring my dog along?"
 RETURN = "I want to send back order LL-10482 because it arrived damaged"
 
 WRONG = ("BlockingError", "Blocked deserialization", "Deserializing unregistered type")
@@ -243,7 +244,7 @@ async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
             assert [assistant["name"] for assistant in shown] == ["conversation"]
             thread = (await alice.threads.create())["thread_id"]
             posing = {"tenant": "posed", "user": "mallory"}
-            done = await run(alice, thread, input=said("Can I bring my dog along?"), context=posing)
+            done = await run(alice, thread, input=said(DOG), context=posing)
             assert done["outcome"] in ("answered", "abstained", "clarifying")
             forged = {"identity": "mallory", "is_authenticated": True, **posing}
             await run(
@@ -271,3 +272,23 @@ async def test_with_keys_the_key_says_who_is_calling(tmp_path: Path) -> None:
     (notes,) = (tmp_path / "data").rglob("declared.json")
     noted = json.loads(notes.read_text())
     assert {name for name in noted if not name.startswith(SOURCES)} == {"default", "acme"}
+
+
+async def test_a_new_tenants_first_turn_may_come_before_its_pages(tmp_path: Path) -> None:
+    """It then says that they are being read instead of failing; the reading goes on without it."""
+    bikes = tmp_path / "bikes"
+    shutil.copytree(ROOT / "tests" / "assistants" / "bike_rental", bikes)
+    (bikes / "knowledge" / "routes").mkdir()
+    for number in range(300):
+        page = bikes / "knowledge" / "routes" / f"{number}.md"
+        page.write_text(f"# Route {number}\n\nRoute {number} is {number % 97} km long.\n")
+    (tmp_path / "server").mkdir()
+    with started(
+        tmp_path / "server", ANTIPHON_ASSISTANT=str(bikes), ANTIPHON_API_KEYS="k=acme/alice"
+    ) as url:
+        async with get_client(url=url, api_key="k", timeout=120) as client:
+            thread = (await client.threads.create())["thread_id"]
+            async with asyncio.timeout(240):
+                while (turn := await run(client, thread, input=said(DOG)))["outcome"] == "degraded":
+                    assert turn["answer"].startswith("I am still reading the pages")
+            assert turn["outcome"] in ("answered", "abstained", "clarifying")

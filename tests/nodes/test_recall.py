@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.guard import WITHHELD
+from antiphon.nodes.guard import SMALL_TALK, WITHHELD
 from antiphon.nodes.recall import rewrite_query
 from antiphon.nodes.retrieve import retrieve_context
 from antiphon.nodes.state import Context, Pending, State, fresh_turn
@@ -59,6 +59,19 @@ def turn(messages: list[AnyMessage], **changes: object) -> State:
 async def rewritten(state: State, models: FakeModels | None = None) -> State:
     rewriter = Rewriter(models or FakeModels(), PromptFiles(), TOKENS)
     return await rewrite_query(rewriter)(state, runtime=Runtime(context=Context()))
+
+
+async def test_a_follow_up_does_not_lean_on_small_talk() -> None:
+    """After thanks, a short question still belongs to what was asked before them."""
+    thread = [
+        *THREAD[:2],
+        HumanMessage("Thanks!"),
+        AIMessage("You are welcome.", response_metadata={SMALL_TALK: True}),
+        THREAD[-1],
+    ]
+    update = await rewritten(turn(thread))
+
+    assert ("And to Norway?", "Do you ship lamps? And to Norway?") == update["queries"]
 
 
 async def test_a_turn_is_searched_for_with_the_last_words_of_the_user() -> None:

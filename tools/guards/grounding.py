@@ -19,7 +19,7 @@ class Grounding:
         """Judge the share of the answer's content words that the evidence holds."""
         if not subject.expects_evidence:
             return Finding(ok=True, text=text)
-        share = support(text, subject.evidence)
+        share = support(text, subject.evidence, language=subject.language)
         if share is None or share >= self._minimum:
             return Finding(ok=True, text=text)
         reason = f"{share:.0%} of the answer is in the evidence, {self._minimum:.0%} is asked for"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from antiphon.tools.guards.verdict import Finding, Subject
@@ -171,10 +172,17 @@ _DEFINITION = re.compile(
     r"^[ \t>]{0,12}\[([^\]\n]{1,200})\]:\s*(<[^>\n]*>|\S+)[^\n]*$", re.MULTILINE
 )
 _AUTOLINK = re.compile(r"<([a-zA-Z][a-zA-Z0-9+.-]{1,31}:[^<>\s]*|[^<>\s@]{1,64}@[^<>\s]{1,255})>")
+# With a single slash, browsers take only the web's own schemes for an address: `a:/b` is a path.
 _URL = re.compile(
-    r"(?<![\w@])(?:[a-z][a-z0-9+.-]{1,31}:[/\\]{1,4}|[/\\]{2}(?=[\w-]+\.)|www\.)[^\s<>\"'`|]*",
+    r"(?<![\w@])(?:[a-z][a-z0-9+.-]{1,31}:[/\\]{2,4}|(?:https?|ftp|wss?|file|blob):[/\\]"
+    r"|[/\\]{2}(?=[\w-]+\.)|www\.)[^\s<>\"'`|]*",
     re.IGNORECASE,
 )
+_CODE = re.compile(
+    r"^([ \t]*)(```+|~~~+)[^\n]*\n[\s\S]*?^[ \t]*\2[`~]*[ \t]*$|(?<!`)(`{1,2})(?!`)[^`\n]+\3(?!`)",
+    re.MULTILINE,
+)
+"""Closed fences and spans: what is inside is shown as it stands, never as a tag or a bare host."""
 # Browsers skip tabs and newlines inside a scheme.
 _SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
 _SCRIPT_URL = re.compile(
@@ -186,6 +194,11 @@ _DOMAIN = re.compile(
     r"(?<![\w@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
     r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
     r"\b(?![\w@-]|\.\w)(?:[/?#:][^\s<>\"'`|)\]]*)?",
+    re.IGNORECASE,
+)
+# A reader's own machine, as the pages of any server say: only as words, never as a link's target.
+_LOOPBACK = re.compile(
+    r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d{1,5})?(?:/[\w\-./]*)?",
     re.IGNORECASE,
 )
 _RELATIVE = re.compile(r"[\w\-./#?=&%~+@!,;*]*")
@@ -225,14 +238,14 @@ class Links:
 
     def _pass(self, text: str) -> str:
         text = _ACTIVE_ELEMENT.sub("", _COMMENT.sub("", text))
-        text = _AUTOLINK.sub(lambda match: match[0] if self._may(match[1]) else "", text)
-        text = _TAG.sub(self._tag, text)
+        text = _outside_code(_AUTOLINK, lambda m: m[0] if self._may(m[1]) else "", text)
+        text = _outside_code(_TAG, self._tag, text)
         text = _IMAGE.sub(lambda match: match[0] if self._may(match[2]) else "", text)
         text = _LINK.sub(lambda match: match[0] if self._may(match[2]) else match[1], text)
         text = self._definitions(text)
         text = _SCRIPT_URL.sub("", text)
         text = _URL.sub(self._bare, text)
-        text = _DOMAIN.sub(self._bare, text)
+        text = _outside_code(_DOMAIN, self._bare, text)
         return _HANDLER.sub("", text)
 
     def _tag(self, match: re.Match[str]) -> str:
@@ -262,7 +275,7 @@ class Links:
         # Markdown's own punctuation may follow a URL: only what precedes it is the target.
         url = re.split(r"[)\]](?=[^\w]|$)|\]\(", url, maxsplit=1)[0]
         target = url if "//" in url[:34] or "\\" in url[:34] or ":/" in url[:34] else f"//{url}"
-        return match[0] if self._may(target) else match[0][len(url) :]
+        return match[0] if _LOOPBACK.fullmatch(url) or self._may(target) else match[0][len(url) :]
 
     def _may(self, target: str) -> bool:
         """Return whether a target is relative or on an allowed host, read as a browser would."""
@@ -289,6 +302,18 @@ class Links:
 
     def _allowed(self, host: str) -> bool:
         return any(host == own or host.endswith(f".{own}") for own in self._hosts)
+
+
+def _outside_code(pattern: re.Pattern[str], put: Callable[[re.Match[str]], str], text: str) -> str:
+    """Substitute where a match does not begin in code."""
+    code = [match.span() for match in _CODE.finditer(text)]
+    starts = [start for start, _ in code]
+
+    def replaced(match: re.Match[str]) -> str:
+        at = bisect_right(starts, match.start()) - 1
+        return match[0] if at >= 0 and match.end() <= code[at][1] else put(match)
+
+    return pattern.sub(replaced, text)
 
 
 def _host_of(entry: str) -> str:

@@ -19,6 +19,8 @@ class Subject:
     tenant: str = ""
     evidence: tuple[str, ...] = ()
     """Passages and tool results that the text may rest on (output rail)."""
+    language: str = "en"
+    """Of the evidence: what makes two forms one word differs from language to language."""
     expects_evidence: bool = False
     """Whether an answer that rests on nothing is a fault."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
@@ -38,13 +38,19 @@ REPEATED = 0.92
 SAME_FACT = 0.65
 """The same where its figures were all said before: one fact in other words."""
 
+FORMS = {"prose": "prose", "code": "code"}
+"""How a kind of unit is shown; the others as lists."""
 POINTS_BACK = re.compile(
     r"(?:this|that|these|those|it|its|they|their|he|his|she|her|such|otherwise|then"
     r"|dies(?:e[rs]?)?|es|er|sie|dann|sonst|il|elle|ils|elles|cela|ceci|ces|cette"
-    r"|est[aeo]s?|es[ao]s?|él|ellos|ellas)\b",
+    r"|est[aeo]s?|es[ao]s?|él|ellos|ellas|questo|questa|questi|queste|egli|essa|ele|ela|eles|elas"
+    r"|deze|dit|zij|hij|acesta|aceasta|aceștia|acestea|bunlar|onlar|nó|họ|điều này"
+    r"|он|она|оно|они|это|этот|эта|эти|αυτός|αυτή|αυτό|αυτοί|αυτά|यह|ये|वह|वे|इसके|इसकी|इसका"
+    r"|هو|هي|هذا|هذه|وهو|وهي|وكان|وكانت)\b(?!\w)"
+    r"|[他她它]们?|这|該|该|其|これ|それ|彼|เขา|เธอ|มัน|ซึ่ง",
     re.IGNORECASE,
 )
-"""How a sentence begins that cannot be read without the one before (en, de, fr, es)."""
+"""How a sentence begins that cannot be read without the one before."""
 SUPERSEDED = re.compile(
     r"\b(?:superseded|outdated|obsolete|archived|deprecated|withdrawn|no longer valid"
     r"|veraltet|überholt|ersetzt|obsolet[oa]|derogad[oa]|périmée?|remplacée?)\b",
@@ -60,6 +66,8 @@ class Candidate:
 
     quote: Quote
     score: float
+    words: Mapping[str, float]
+    """The question's words it has, with the share of the question each is worth."""
     vector: NDArray[np.float64]
 
 
@@ -77,9 +85,9 @@ def standing(question: str, cards: Sequence[Card]) -> list[Card]:
 
 
 def overlaps(
-    asked: Sequence[str], said: Sequence[frozenset[str]], about: Sequence[frozenset[str]]
-) -> list[float]:
-    """Return, per unit, the share of the question's words it has, rare words weighing more.
+    asked: Collection[str], said: Sequence[frozenset[str]], about: Sequence[frozenset[str]]
+) -> list[dict[str, float]]:
+    """Return, per unit, the question's words it has and their share of it: rare ones weigh more.
 
     A word that only its title or heading has counts by `HEADING_WORD`.
     """
@@ -90,8 +98,11 @@ def overlaps(
     }
     total = sum(weight.values()) or 1.0
     return [
-        sum(weight[t] * (1.0 if t in own else HEADING_WORD) for t in weight if t in own | over)
-        / total
+        {
+            term: worth / total * (1.0 if term in own else HEADING_WORD)
+            for term, worth in weight.items()
+            if term in own or term in over
+        }
         for own, over in zip(said, about, strict=True)
     ]
 
@@ -100,14 +111,18 @@ def scored(
     units: Sequence[Quote],
     vectors: NDArray[np.float64],
     nearness: Sequence[float],
+    words: Sequence[Mapping[str, float]],
     best: Sequence[Card],
 ) -> list[Candidate]:
     """Return the units best first, without those that a newer source contradicts or repeats."""
     place = {card.number: RANK_WEIGHT / rank for rank, card in enumerate(best, start=1)}
     candidates = [
-        Candidate(quote=unit, score=float(near) + place[unit.card.number], vector=vector)
-        for unit, vector, near in zip(units, vectors, nearness, strict=True)
-    ]
+        Candidate(
+            quote=unit, score=float(near) + sum(held.values()) + place[unit.card.number],
+            words=held, vector=vector,
+        )
+        for unit, vector, near, held in zip(units, vectors, nearness, words, strict=True)
+    ]  # fmt: skip
     current = [one for one in candidates if not any(_replaces(two, one) for two in candidates)]
     return sorted(current, key=lambda one: -one.score)
 
@@ -123,26 +138,46 @@ def _replaces(newer: Candidate, older: Candidate) -> bool:
 
 
 def choose(candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the best quote and those worth adding under the budget, best first."""
+    """Return the best quote and those worth adding under the budget, best first.
+
+    In the best one's passage, what the question asks and no quote has said yet counts twice: the
+    sentence that names a thing is often followed by the one that tells of it.
+    """
     if not candidates:
         return []
     first = _in_prose(candidates)
-    chosen, shown = [first], _whole(first.quote, candidates, max_words)
+    shown = _whole(first.quote, candidates, max_words)
+    if not shown:
+        # It introduces what is too long to be shown.
+        return choose([one for one in candidates if one is not first], max_words)
+    chosen = [first]
     usual = sum(one.score for one in candidates) / (1 + len(candidates))
     ahead = first.score - usual
-    for one in candidates:
-        if len(chosen) == MOST_QUOTES or one.score < usual + WORTH_ADDING * ahead:
+    waiting = [one for one in candidates if one is not first]
+    while waiting and len(chosen) < MOST_QUOTES:
+        worths = [_worth(one, chosen) for one in waiting]
+        worth = max(worths)
+        one = waiting.pop(worths.index(worth))
+        if worth < usual + WORTH_ADDING * ahead:
             break
         alone = one.quote.kind in ("prose", "item") and not one.quote.introduces
-        if not alone and one.score < usual + LIST_WORTH_ADDING * ahead:
+        if not alone and worth < usual + LIST_WORTH_ADDING * ahead:
             continue
         if one.quote in shown or any(_repeats(one, two) for two in chosen):
             continue
         more = [unit for unit in _whole(one.quote, candidates, max_words) if unit not in shown]
-        if sum(unit.words for unit in (*shown, *more)) <= max_words:
+        if more and sum(unit.words for unit in (*shown, *more)) <= max_words:
             chosen.append(one)
             shown += more
     return shown
+
+
+def _worth(one: Candidate, chosen: Sequence[Candidate]) -> float:
+    """Return a further quote's score, with what it has of the question and the chosen have not."""
+    if one.quote.card is not chosen[0].quote.card or one.quote.kind == "row":
+        return one.score
+    said = {word for two in chosen for word in two.words}
+    return one.score + sum(worth for word, worth in one.words.items() if word not in said)
 
 
 def _in_prose(candidates: Sequence[Candidate]) -> Candidate:
@@ -169,9 +204,10 @@ def _repeats(one: Candidate, other: Candidate) -> bool:
 
 
 def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the quote with what it is useless without.
+    """Return the quote with what it is useless without, nothing where that is too long.
 
-    That is the sentence it points back to, the other steps of a procedure, the list of an intro.
+    That is the sentence it points back to, the other steps of a procedure, the list, table or code
+    of an intro.
     """
     if quote.kind != "step" and not quote.introduces:
         return [*_before(quote, candidates, max_words), quote]
@@ -185,20 +221,22 @@ def _whole(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> lis
         ),
         key=lambda unit: unit.index,
     )
-    limit = 2 * max_words if any(unit.kind == "step" for unit in items) else max_words
+    limit = 2 * max_words if any(unit.kind in ("step", "code") for unit in items) else max_words
     fitting = [
         unit
         for unit, total in zip(items, accumulate(unit.words for unit in items), strict=True)
         if total <= limit
     ]
     if quote.introduces:
-        return fitting or [quote]
+        # Items carry the line that introduces them; code does not.
+        return [quote, *fitting] if any(unit.kind == "code" for unit in fitting) else fitting
     return items if len(fitting) == len(items) else [quote]
 
 
 def _before(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> list[Quote]:
-    """Return the sentence that a quote points back to, when both fit."""
-    if quote.kind != "prose" or not POINTS_BACK.match(quote.text):
+    """Return the sentence that a quote points back to or is introduced by, when both fit."""
+    introduced = quote.kind == "code" and quote.group
+    if not introduced and (quote.kind != "prose" or not POINTS_BACK.match(quote.text)):
         return []
     return [
         two.quote
@@ -206,7 +244,7 @@ def _before(quote: Quote, candidates: Sequence[Candidate], max_words: int) -> li
         if two.quote.card is quote.card
         and two.quote.index == quote.index - 1
         and two.quote.kind == "prose"
-        and two.quote.words + quote.words <= max_words
+        and (introduced or two.quote.words + quote.words <= max_words)
     ]
 
 
@@ -215,12 +253,22 @@ def render(shown: Sequence[Quote]) -> str:
     order = {number: n for n, number in enumerate(dict.fromkeys(q.card.number for q in shown))}
     placed = sorted(shown, key=lambda unit: (order[unit.card.number], unit.index))
     pieces: list[str] = []
-    for is_list, run in groupby(placed, key=lambda unit: unit.kind != "prose"):
-        if is_list:
+    for form, run in groupby(placed, key=lambda unit: FORMS.get(unit.kind, "list")):
+        if form == "list":
             pieces.append("\n".join(_listed(list(run))))
-        else:
+        elif form == "prose":
             pieces.append(" ".join(f"{unit.text} [{unit.card.number}]" for unit in run))
+        else:
+            pieces.extend(_block(unit, placed) for unit in run)
     return "\n".join(pieces)
+
+
+def _block(unit: Quote, placed: Sequence[Quote]) -> str:
+    """Return code in its fence, with a marker of its own where no line introduces it."""
+    fence = "~~~" if "```" in unit.text else "```"
+    introduced = any(two.introduces and two.group == unit.group for two in placed)
+    marker = "" if introduced and unit.group else f"\n[{unit.card.number}]"
+    return f"{fence}\n{unit.text}\n{fence}{marker}"
 
 
 def _listed(run: Sequence[Quote]) -> Iterator[str]:

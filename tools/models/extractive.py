@@ -24,6 +24,7 @@ from antiphon.tools.models.excerpts import choose, overlaps, render, scored, sta
 from antiphon.tools.models.quotes import quotes
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, unfence, unfence_results
+from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.passages import Embedder
 from antiphon.tools.tokens import ApproximateCounter, TokenCounter
 
@@ -45,7 +46,7 @@ class Extractive(BaseChatModel):
     unknown: str = "I don't know: nothing I have been given answers that."
     """What it says when there is nothing to quote."""
     language: str = "en"
-    """Whose stemming and stop words compare words."""
+    """Whose stemming and stop words compare words where the passages are too short to tell."""
     _embedder: Embedder = PrivateAttr()
     _tokens: TokenCounter = PrivateAttr(default_factory=ApproximateCounter)
 
@@ -111,13 +112,14 @@ class Extractive(BaseChatModel):
         units = [unit for card in best for unit in quotes(card)]
         if not units:
             return ""
-        asked = terms(question, self.language)
-        said = [frozenset(terms(unit.wording, self.language)) for unit in units]
-        about = [frozenset(terms(unit.placed, self.language)) for unit in units]
-        shared = overlaps(asked, said, about)
-        compared = sorted(range(len(units)), key=lambda at: -shared[at])[:MOST_COMPARED]
+        tag = detect("\n".join(card.text for card in best), otherwise=self.language)
+        said = [frozenset(terms(unit.wording, tag)) for unit in units]
+        about = [frozenset(terms(unit.placed, tag)) for unit in units]
+        held = overlaps(terms(question, tag), said, about)
+        compared = sorted(range(len(units)), key=lambda at: -sum(held[at].values()))
+        compared = compared[:MOST_COMPARED]
         made = await self._embedder.embed([question, *(units[at].wording for at in compared)])
         vectors = np.zeros((len(units), len(made[0])))
         vectors[compared] = made[1:]
-        candidates = scored(units, vectors, vectors @ np.asarray(made[0]) + shared, best)
+        candidates = scored(units, vectors, vectors @ np.asarray(made[0]), held, best)
         return render(choose(candidates, self.max_words))

@@ -1,4 +1,4 @@
-"""What can be quoted from a passage: whole sentences, list items and table rows.
+"""What can be quoted from a passage: whole sentences, list items, table rows and blocks of code.
 
 An item or a row means little alone, so it carries what introduces it: the line before the list,
 else the heading above it, the header of the table. A heading is never quoted for itself.
@@ -11,18 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from antiphon.tools.retrieval.analysis import word_count
 from antiphon.tools.retrieval.context import Card
-from antiphon.tools.retrieval.sentences import HEADING, MARKER, sentences
+from antiphon.tools.retrieval.sentences import ENDS, FENCE, HEADING, LINE, MARKER, Span, sentences
 
-Kind = Literal["prose", "item", "step", "row"]
+Kind = Literal["prose", "item", "step", "row", "code"]
 
 EMPHASIS = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 SPACE = re.compile(r"\s+")
 CELL = re.compile(r"\s*(?<!\\)\|\s*")
 INDENT = re.compile(r"[ \t]{2,}\S")
+ROLE = re.compile(r"\{[\w:.+-]+\}`([^`<]*?)\s*(?:<[^`>]*>)?`")
+"""A reference in MyST: what it shows stands before the target."""
+COLUMNS = " | "
+"""What parts the column names at the end of the heading of a passage from within a table."""
 RULED = re.compile(r"[ \t:|]*-[ \t:|-]*")
 """The line under a table's header."""
-SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*$")
+SENTENCE_END = re.compile(rf"[{ENDS}][\"'”’»)\]]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class Quote:
     """Its place among the units of the passage."""
     kind: Kind
     text: str
-    """As shown: on one line, without marks that read badly."""
+    """As shown: on one line, without marks that read badly; code as it stands."""
     lead: str = ""
     """What introduces an item: shown once before the items quoted."""
     under: str = ""
@@ -61,7 +66,7 @@ class Quote:
     @property
     def words(self) -> int:
         """How many words it takes to show, its lead-in aside."""
-        return len(self.text.split())
+        return word_count(self.text)
 
 
 def quotes(card: Card) -> tuple[Quote, ...]:
@@ -75,13 +80,18 @@ class _Reader:
     def __init__(self, card: Card) -> None:
         self._card = card
         self._found: list[Quote] = []
-        self._heading = card.heading.rsplit(" > ", 1)[-1]
+        self._code = _fenced(card.text)
+        *above, self._heading = card.heading.split(" > ")
+        self._header: list[str] = []
+        if COLUMNS in self._heading and card.text.lstrip().startswith("|"):
+            self._header = self._heading.split(COLUMNS)
+            self._heading = above[-1] if above else ""
         self._prose = ""
         """The latest sentence outside lists and tables."""
         self._lead = ""
         self._group = 0
-        self._header: list[str] = []
         self._in_list = False
+        self._in_table = False
         self._steps = False
 
     def read(self) -> tuple[Quote, ...]:
@@ -91,8 +101,10 @@ class _Reader:
             line = text.rfind("\n", 0, start) + 1
             marker = MARKER.match(text, line)
             unit = text[start:end]
-            if HEADING.match(text, line):
-                self._prose, self._in_list = "", False
+            if any(begun <= start < ended for begun, ended in self._code):
+                self._block(unit)
+            elif HEADING.match(text, line):
+                self._prose, self._in_list, self._in_table = "", False, False
                 self._heading = _clean(unit)
             elif text[line:start].strip() == "|":
                 self._row(unit, _line_after(text, end))
@@ -109,8 +121,26 @@ class _Reader:
         self._in_list = False
         if RULED.fullmatch(below):
             self._header = cells
-        else:
-            self._add("row", _labelled(self._header, cells))
+            return
+        if not self._in_table:
+            self._lead = self._introduced()
+        self._in_table = True
+        group = self._group if self._lead else 0
+        self._add("row", _labelled(self._header, cells), lead=self._lead, group=group)
+
+    def _block(self, unit: str) -> None:
+        """Add a block of code, to the line that introduces it if there is one."""
+        group = self._group if self._introduced() else 0
+        self._prose, self._in_list, self._in_table = "", False, False
+        self._add("code", unit, group=group)
+
+    def _introduced(self) -> str:
+        """Return the line before that introduces what begins here, and begin its group."""
+        last = self._found[-1] if self._found else None
+        if last is None or not last.introduces or last.group <= self._group:
+            return ""
+        self._group += 1
+        return last.text
 
     def _item(self, unit: str, marker: str) -> None:
         step = marker.strip()[:1].isdigit()
@@ -121,7 +151,7 @@ class _Reader:
                 self._lead = f"{self._heading}:"
             self._group += 1
             self._steps = step
-        self._in_list = True
+        self._in_list, self._in_table = True, False
         self._add("step" if step else "item", _clean(unit), lead=self._lead, group=self._group)
 
     def _go_on(self, unit: str) -> None:
@@ -131,7 +161,7 @@ class _Reader:
 
     def _sentence(self, unit: str) -> None:
         shown = _clean(unit)
-        self._prose, self._in_list, self._header = shown, False, []
+        self._prose, self._in_list, self._in_table, self._header = shown, False, False, []
         # A line that only introduces the list below it belongs to that list.
         self._add("prose", shown, group=self._group + 1 if shown.endswith(":") else 0)
 
@@ -151,7 +181,23 @@ def _line_after(text: str, end: int) -> str:
 
 
 def _clean(text: str) -> str:
-    return SPACE.sub(" ", EMPHASIS.sub(r"\2", text)).strip()
+    return SPACE.sub(" ", EMPHASIS.sub(r"\2", ROLE.sub(r"\1", text))).strip()
+
+
+def _fenced(text: str) -> list[Span]:
+    """Return where code stands between fences."""
+    found: list[Span] = []
+    fence, begun = "", 0
+    for line in LINE.finditer(text):
+        opened = FENCE.match(line.group())
+        if fence and opened and opened.group(1).startswith(fence):
+            found.append((begun, line.start()))
+            fence = ""
+        elif opened and not fence:
+            fence, begun = opened.group(1), line.end()
+        if line.end() == len(text):
+            break
+    return [*found, (begun, len(text))] if fence else found
 
 
 def _labelled(header: Sequence[str], cells: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 Every passage is a slice of the document, and each word of the body outside headings is in
 exactly one. Headings travel in `Passage.heading`, and so do the column names of a table that had to
-be cut between its rows; a heading with nothing beneath is a passage itself.
+be cut between its rows, and the first line of a record that had to be cut; a heading with nothing
+beneath is a passage itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
@@ -24,9 +26,14 @@ Kind = Literal["heading", "text", "table", "code"]
 WHOLE: dict[Kind, int] = {"heading": 1, "text": 1, "table": 2, "code": 4}
 """How many times the limit a block may take before it is cut: half a table says little."""
 WORD = re.compile(r"[^\W_]")
+ANCHOR = re.compile(r"\s*\{[#.:][^{}]*\}$")
+"""The name that a heading may end with, for links to it."""
 UNDERLINE = re.compile(r"[ \t]{0,3}(=+|-{2,})[ \t]*$")
 RULED = re.compile(r"[ \t|:]*-[-| \t:]*\r?(?:\n|\Z)")
 """The line below the column names of a table."""
+RECORD = re.compile(r"\S.*(?:\n.*\S.*)*")
+LONGEST_FIRST_LINE = 200
+"""Characters of a record's first line that its later parts carry."""
 UNDERLINED = 2
 """Lines of a heading that is underlined instead of marked."""
 
@@ -52,11 +59,29 @@ def chunk(
     Only a table, a code block or a single character may exceed `max_tokens`.
     """
     text = document.text
+    if document.records:
+        return tuple(_records(document, tokens, max_tokens))
+    blocks = _blocks(text, document.body_start)
     return tuple(
-        _passage(document, _within_table(text, heading, blocks, span), span)
-        for heading, blocks in _sections(_blocks(text, document.body_start), document.title)
-        for span in _merged(text, _pieces(text, blocks, tokens, max_tokens), tokens, max_tokens)
+        _passage(document, under, span)
+        for heading, section in _sections(blocks, document.title)
+        for span, under in _headed(
+            text,
+            heading,
+            section,
+            _merged(text, _pieces(text, section, tokens, max_tokens), tokens, max_tokens),
+        )
     )
+
+
+def _records(document: Document, tokens: TokenCounter, max_tokens: int) -> Iterator[Passage]:
+    """Yield each record; one that is too long is cut, under its first line."""
+    text = document.text
+    for found in RECORD.finditer(text, document.body_start):
+        first = found.group().partition("\n")[0][:LONGEST_FIRST_LINE].strip()
+        pieces = _pieces(text, [Block("text", *found.span())], tokens, max_tokens)
+        for span in _merged(text, pieces, tokens, max_tokens):
+            yield _passage(document, first if span[0] > found.start() else "", span)
 
 
 def _passage(document: Document, heading: str, span: Span) -> Passage:
@@ -101,7 +126,7 @@ def _line(match: re.Match[str]) -> tuple[int, str]:
 def _block(first: str, last: str, start: int, end: int, height: int) -> Block:
     """Name what stands between two offsets by its first and last line."""
     if hashes := HEADING.match(first):
-        title = first[hashes.end() :].strip().rstrip("#").strip()
+        title = ANCHOR.sub("", first[hashes.end() :].strip().rstrip("#").strip())
         return Block("heading", start, end, level=hashes.group().count("#"), title=title)
     underline = UNDERLINE.match(last) if height == UNDERLINED else None
     if underline and not _kept_together(first) and not MARKER.match(first):
@@ -166,15 +191,24 @@ def _joined(path: Sequence[Block], title: str) -> str:
     return " > ".join(heading for heading in headings if heading)
 
 
-def _within_table(text: str, heading: str, blocks: Iterable[Block], span: Span) -> str:
-    """Return the heading path, with the column names where a passage begins inside a table."""
-    for block in blocks:
-        if block.kind == "table" and block.start < span[0] < block.end:
-            head, _, rest = text[block.start : block.end].partition("\n")
-            columns = [cell.strip(" *_`") for cell in head.strip().strip("|").split("|")]
-            if RULED.match(rest):
-                return " > ".join(part for part in (heading, " | ".join(columns)) if part)
-    return heading
+def _headed(
+    text: str, heading: str, blocks: Iterable[Block], spans: Iterable[Span]
+) -> Iterator[tuple[Span, str]]:
+    """Yield each span with its heading path; with column names where it begins inside a table."""
+    tables = [block for block in blocks if block.kind == "table"]
+    starts = [table.start for table in tables]
+    for span in spans:
+        at = bisect_left(starts, span[0]) - 1
+        inside = at >= 0 and span[0] < tables[at].end
+        yield span, _with_columns(text, heading, tables[at]) if inside else heading
+
+
+def _with_columns(text: str, heading: str, table: Block) -> str:
+    head, _, rest = text[table.start : table.end].partition("\n")
+    if not RULED.match(rest):
+        return heading
+    columns = [cell.strip(" *_`") for cell in head.strip().strip("|").split("|")]
+    return " > ".join(part for part in (heading, " | ".join(columns)) if part)
 
 
 def _pieces(

@@ -25,7 +25,7 @@ EXTRA_SENTENCE = 1.5
 """Content words that one more sentence must add to be quoted too."""
 FEWEST_WORDS = 3
 """Content words from which a sentence says enough to be judged."""
-NO_CLAIM = ("?", "？", ":")
+NO_CLAIM = ("?", "？", "؟", ":", "：")
 """How a sentence ends that asks or introduces."""
 STRONG = 0.6
 """Share of a claim's content words from which an unmarked answer is cited on its own.
@@ -198,7 +198,7 @@ def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | No
     start, end = best
     quoted = Citation(
         id=0, source=card.source, title=card.title, quote=card.text[start:end],
-        start=card.start + start, end=card.start + end,
+        start=card.start + start, end=card.start + end, heading=card.heading,
     )  # fmt: skip
     return quoted if verbatim(quoted, card.text, start=card.start) else None
 

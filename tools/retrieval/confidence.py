@@ -15,7 +15,9 @@ questions, the foretold drawn up in the middle by that weight:
     found all    .01    .11    .28    .49    .94
     found MTRAG  .20    .27    .60    .54    .93
 
-The constants hold for all-MiniLM-L6-v2; another embedder's cosines lie on another scale.
+The constants hold for all-MiniLM-L6-v2, and nearly for the multilingual embedder as centred: with
+110 questions XQuAD answers and 120 it does not, AUROC is .96 and .98. Another embedder's cosines
+may lie on another scale.
 """
 
 from __future__ import annotations

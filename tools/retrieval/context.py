@@ -36,6 +36,8 @@ class Card(Stored):
     """Tokens of the card in its fence."""
     score: float
     updated: str = ""
+    language: str = ""
+    """Of the passage; empty where it is not known, as in a card read from a prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Citation(Stored):
     quote: str
     start: int
     end: int
+    heading: str = ""
+    """The headings above the quote joined by ` > `; in a PDF they name its page."""
 
 
 WORTH_CUTTING_TOKENS = 100
@@ -143,7 +147,7 @@ def _card(hit: Hit, number: int) -> Card:
     return Card(
         number=number, source=passage.source, title=passage.title, heading=passage.heading,
         text=passage.text, start=passage.start, tokens=0, score=hit.score,
-        updated=passage.updated,
+        updated=passage.updated, language=passage.language,
     )  # fmt: skip
 
 

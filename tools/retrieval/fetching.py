@@ -30,6 +30,7 @@ ENDINGS: Mapping[str, str] = {
     "text/html": ".html",
     "application/xhtml+xml": ".html",
     "text/markdown": ".md",
+    "text/x-rst": ".rst",
     "text/plain": ".txt",
     "text/csv": ".csv",
     "text/tab-separated-values": ".tsv",

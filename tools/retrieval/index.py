@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from antiphon.tools.retrieval.postings import Postings
 from antiphon.tools.retrieval.visibility import days, is_dated, is_open, is_spoken, is_within
 
 Vectors = NDArray[np.float32]
+Scores = NDArray[np.float32] | NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 Value = TypeVar("Value", str, tuple[str, ...])
@@ -60,14 +61,8 @@ class Index:
             mask &= self.updated.holds(lambda date: is_dated(date, between))
         return np.flatnonzero(mask)
 
-    def keyword(self, terms: Sequence[str], seen: Rows, depth: int) -> dict[int, float]:
-        """Return the keyword scores of the best of these rows, best first."""
-        scores = self.postings.scores(terms)[seen]
-        found = np.flatnonzero(scores)
-        return best(seen[found], scores[found], depth)
 
-
-def best(rows: Rows, scores: Vectors, depth: int) -> dict[int, float]:
+def best(rows: Rows, scores: Scores, depth: int) -> dict[int, float]:
     """Pick the rows of the highest scores, best first, ties in the order of the rows."""
     if len(rows) > depth:
         top = np.argpartition(-scores, depth - 1)[:depth]

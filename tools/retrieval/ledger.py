@@ -48,6 +48,10 @@ class Ledger:
         """Whether a change is under way, or was broken off."""
         return self.version.startswith(CHANGING)
 
+    def is_by(self, writer: str) -> bool:
+        """Whether this writer's mark stands in it."""
+        return self.version.startswith(CHANGING + writer)
+
     @property
     def fields(self) -> dict[str, str]:
         """The ledger as it is stored."""

@@ -1,8 +1,9 @@
 """Files to documents: find them below the given paths, decode them, name them.
 
-Markdown and plain text keep their own text, so offsets point into the file. Of other formats the
-extracted text is the document. What cannot be read raises InputError with the reason. A document
-is dated by what it says itself: the time stamps of files tell when they were copied.
+Markdown and plain text keep their own text but for what steers a site generator, so offsets point
+into the file. Of other formats the extracted text is the document. What cannot be read raises
+InputError with the reason. A document is dated by what it says itself: the time stamps of files
+tell when they were copied.
 """
 
 from __future__ import annotations
@@ -12,21 +13,30 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.tools.errors import InputError
 from antiphon.tools.retrieval.analysis import primary
+from antiphon.tools.retrieval.chunking import ANCHOR
+from antiphon.tools.retrieval.dialects import blanked
 from antiphon.tools.retrieval.front_matter import front_matter
-from antiphon.tools.retrieval.office import Extract, read_docx, read_pdf
+from antiphon.tools.retrieval.office import Extract, read_docx
 from antiphon.tools.retrieval.passages import Document
+from antiphon.tools.retrieval.pdf import read_pdf
+from antiphon.tools.retrieval.rst import rst_text
 from antiphon.tools.retrieval.webpages import html_text
 
 LARGEST_BYTES = 20 * 1024 * 1024
 OUTWARDS = "A link that leads out of the folder"
 DECLARED = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 """How a page that is not UTF-8 names its encoding."""
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+"""Halves of characters, as escapes in JSON and the names of files may hold them."""
+BLANK_LINES = re.compile(r"\n[ \t]*(?=\n)")
+DELIMITERS = ",;\t|"
 TOP_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -97,7 +107,8 @@ def load(source: Source) -> Document:
         raise InputError(f"Unreadable: {error.strerror or error}") from error
     if not document.text[document.body_start :].strip():
         raise InputError("Empty: it holds no text")
-    return document
+    text, title = (UNSTORABLE.sub("\ufffd", part) for part in (document.text, document.title))
+    return replace(document, text=text, title=title)
 
 
 def _files(given: Path) -> Iterator[tuple[Path, Path, str]]:
@@ -140,8 +151,13 @@ def _name(path: Path, root: Path, taken: Mapping[str, Source]) -> str:
 
 
 def _decoded(source: Source) -> str:
-    """Return the text of a file that has to be UTF-8."""
+    """Return the text of a file that has to be UTF-8, or UTF-16 that says so."""
     data = source.path.read_bytes()
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise InputError("Not UTF-16, as it says", hint="Save it as UTF-8.") from error
     if b"\0" in data:
         raise InputError("Not text: it holds NUL bytes", hint="Save it as UTF-8 text.")
     try:
@@ -156,9 +172,10 @@ def _decoded(source: Source) -> str:
 def _markdown(source: Source) -> Document:
     text = _decoded(source)
     front = front_matter(text)
+    text = blanked(text, front.end, modules=source.path.suffix.lower() == ".mdx")
     # A hash in a fence is a comment, so headings are looked for above the first.
     heading = TOP_HEADING.search(text.partition("```")[0], front.end)
-    title = front.title or (heading.group(1).strip() if heading else "")
+    title = front.title or (ANCHOR.sub("", heading.group(1).strip()) if heading else "")
     return Document(
         source=source.source,
         text=text,
@@ -173,6 +190,13 @@ def _markdown(source: Source) -> Document:
 def _plain(source: Source) -> Document:
     text = _decoded(source)
     return Document(source=source.source, text=text, title=_words(source.path), language="")
+
+
+def _restructured(source: Source) -> Document:
+    text = rst_text(_decoded(source))
+    heading = TOP_HEADING.match(text)
+    title = heading.group(1) if heading else _words(source.path)
+    return Document(source=source.source, text=text, title=title, language="")
 
 
 def _html(source: Source) -> Document:
@@ -210,27 +234,49 @@ def _jsonl(source: Source) -> Document:
         if row is not None:
             fields = row.items() if isinstance(row, dict) else [("", row)]
             rows.append("\n".join(f"{key}: {value}".removeprefix(": ") for key, value in fields))
-    text = "\n\n".join(rows)
-    return Document(source=source.source, text=text, title=_words(source.path), language="")
+    return _table(source, rows)
 
 
 def _csv(source: Source) -> Document:
-    _decoded(source)
-    delimiter = "\t" if source.path.suffix.lower() == ".tsv" else ","
+    header = _decoded(source).lstrip().partition("\n")[0]
+    # Spreadsheets put what the country uses, and name it in no place.
+    delimiter = max(DELIMITERS, key=header.count)
     with warnings.catch_warnings():
         # The library announces its retirement on import; users can do nothing about it.
         warnings.simplefilter("ignore", DeprecationWarning)
         from langchain_community.document_loaders.csv_loader import CSVLoader
 
         loader = CSVLoader(
-            source.path, encoding="utf-8-sig", csv_args={"delimiter": delimiter, "restkey": "more"}
+            source.path,
+            encoding="utf-8-sig",
+            csv_args={"delimiter": delimiter, "restkey": "more"},
         )
         try:
             rows = loader.load()
         except (RuntimeError, ValueError, AttributeError) as error:
             raise InputError(f"Damaged: {error}") from error
-    text = "\n\n".join(row.page_content.strip() for row in rows)
-    return Document(source=source.source, text=text, title=_words(source.path), language="")
+    return _table(source, (row.page_content for row in rows))
+
+
+def _notebook(source: Source) -> Document:
+    """Return a notebook's prose and code; what the code put out is left out."""
+    try:
+        cells = json.loads(_decoded(source))["cells"]
+        parts = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        raise InputError("Not a notebook: its cells cannot be read") from error
+    shown = {"markdown": "{}", "code": "```\n{}\n```"}
+    text = "\n\n".join(shown[kind].format(said) for kind, said in parts if kind in shown and said)
+    heading = TOP_HEADING.search(text.partition("```")[0])
+    title = heading.group(1).strip() if heading else _words(source.path)
+    return Document(source=source.source, text=blanked(text), title=title, language="")
+
+
+def _table(source: Source, rows: Iterable[str]) -> Document:
+    """Return records as paragraphs, without blank lines inside."""
+    text = "\n\n".join(BLANK_LINES.sub("", row.strip()) for row in rows)
+    title = _words(source.path)
+    return Document(source=source.source, text=text, title=title, language="", records=True)
 
 
 def _extracted(read: Callable[[Path], Extract]) -> Callable[[Source], Document]:
@@ -250,11 +296,16 @@ def _extracted(read: Callable[[Path], Extract]) -> Callable[[Source], Document]:
 FORMATS: Mapping[str, Callable[[Source], Document]] = {
     ".md": _markdown,
     ".markdown": _markdown,
+    ".mdx": _markdown,
     ".txt": _plain,
-    ".rst": _plain,
+    ".text": _plain,
+    ".rst": _restructured,
     ".html": _html,
     ".htm": _html,
+    ".xhtml": _html,
+    ".ipynb": _notebook,
     ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
     ".csv": _csv,
     ".tsv": _csv,
     ".pdf": _extracted(read_pdf),

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.tools.retrieval.analysis import query_terms
-from antiphon.tools.retrieval.fusion import min_max
-from antiphon.tools.retrieval.index import Index, Vectors, best, ranks
+from antiphon.tools.retrieval.context import Citation
+from antiphon.tools.retrieval.fusion import zmuv
+from antiphon.tools.retrieval.index import Index, Rows, Vectors, best, ranks
 from antiphon.tools.retrieval.passages import (
     Change,
     Embedder,
@@ -24,6 +25,7 @@ from antiphon.tools.retrieval.passages import (
     Reindexed,
     Where,
 )
+from antiphon.tools.retrieval.quotes import standing
 from antiphon.tools.retrieval.records import digest
 from antiphon.tools.retrieval.sqlite_file import PassageFile
 from antiphon.tools.retrieval.sqlite_reindex import Reindexing
@@ -33,7 +35,7 @@ DEPTH = 100
 """Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
 POOL = 1000
 """Where a moved query looks again: its nearest are among the nearest of the first look."""
-FEEDBACK = 0.2
+FEEDBACK = 0.5
 FEEDBACK_FROM = 2
 """The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
 BATCH = 128
@@ -78,6 +80,13 @@ class SqliteKnowledge:
         sources, version = await asyncio.to_thread(self._file.sources, tenant=tenant)
         return Inventory(sources=sources, version=version, backend="sqlite")
 
+    async def stand(self, citations: Sequence[Citation], *, tenant: str) -> bool:
+        """Say whether each quote stands at its place, where everyone of the tenant may see it."""
+        places = [(one.source, one.start, one.end) for one in citations]
+        return standing(
+            citations, await asyncio.to_thread(self._file.covering, places, tenant=tenant)
+        )
+
     async def migrate(self, *, progress: Progress | None = None) -> Migration:
         """Bring an older release's file up to this one's schema, and to this embedder."""
         done = await asyncio.to_thread(self._file.migrate)
@@ -120,40 +129,47 @@ class SqliteKnowledge:
         index = self._file.index(tenant=tenant)
         if index is None:
             return ()
-        seen = index.visible(where)
-        depth = max(DEPTH, 2 * limit)
-        bm25 = index.keyword(query_terms(query, index.languages.values), seen, depth)
+        seen, depth = index.visible(where), max(DEPTH, 2 * limit)
+        words = index.postings.scores(query_terms(query, index.languages.values))
+        found = seen[words[seen] > 0]
+        bm25 = best(found, words[found], depth)
         cosines = index.vectors @ vector
-        dense = self._dense(index, bm25, vector, best(seen, cosines[seen], POOL), depth)
-        fused = min_max(bm25, dense, self._alpha)
+        near = best(seen, cosines[seen], POOL)
+        first = self._fused(bm25, dict(islice(near.items(), depth)), words, cosines)
+        moved = self._moved(index, list(first), vector, np.array([*near, *bm25], dtype=np.intp))
+        dense = best(seen, moved[seen], depth)
+        fused = self._fused(bm25, dense, words, moved)
         chosen = {index.ids[at]: at for at in list(fused)[:limit]}
-        found = self._file.passages(list(chosen), tenant=tenant)
+        passages = self._file.passages(list(chosen), tenant=tenant)
         by_keyword, by_vector = ranks(bm25), ranks(dense)
         return tuple(
             Hit(
-                passage=found[key],
+                passage=passages[key],
                 score=fused[at],
-                bm25=bm25.get(at),
+                bm25=float(words[at]) or None,
                 cosine=float(cosines[at]),
                 keyword_rank=by_keyword.get(at),
                 dense_rank=by_vector.get(at),
             )
             for key, at in chosen.items()
-            if key in found
+            if key in passages
         )
 
-    def _dense(
-        self,
-        index: Index,
-        bm25: Mapping[int, float],
-        vector: Vectors,
-        near: Mapping[int, float],
-        depth: int,
+    def _fused(
+        self, bm25: Mapping[int, float], dense: Mapping[int, float], words: Vectors, near: Vectors
     ) -> dict[int, float]:
-        """Move the query towards what both legs found first, and rank the vectors again."""
-        first = min_max(bm25, dict(islice(near.items(), depth)), self._alpha)
-        if not first:
-            return {}
-        towards = index.vectors[list(first)[:FEEDBACK_FROM]].mean(axis=0)
-        pool = np.array([*near, *(at for at in bm25 if at not in near)])
-        return best(pool, index.vectors[pool] @ (vector + FEEDBACK * towards), depth)
+        """Judge the candidates of either leg by what both legs say of them, best first."""
+        rows = np.array(sorted({*bm25, *dense}), dtype=np.intp)
+        scores = zmuv(words[rows].tolist(), near[rows].tolist(), self._alpha)
+        return best(rows, scores, len(rows))
+
+    def _moved(self, index: Index, first: Sequence[int], vector: Vectors, rows: Rows) -> Vectors:
+        """Move the query towards what was found first; return the cosines of `rows` to it.
+
+        The others are too far off to matter, and get the least there is.
+        """
+        near = np.full(len(index.ids), -np.inf, dtype=np.float32)
+        if first:
+            towards = index.vectors[list(first)[:FEEDBACK_FROM]].mean(axis=0)
+            near[rows] = index.vectors[rows] @ (vector + FEEDBACK * towards)
+        return near

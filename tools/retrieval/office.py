@@ -1,11 +1,10 @@
-"""PDF and DOCX to Markdown-like text: paragraphs, headings, list items and table rows.
+"""DOCX to Markdown-like text: paragraphs, headings, list items and table rows.
 
-Both formats are programs for somebody else's reader, so what they may unpack to is limited.
+The format is an archive that somebody else packed, so what it may unpack to is limited.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 import zlib
 from collections.abc import Iterator
@@ -29,12 +28,6 @@ MALFORMED = (
 """What parsers of foreign formats raise at damaged files."""
 UNPACKED_BYTES = 64 * 1024 * 1024
 """What a DOCX may unpack to; Word files of text stay far below."""
-MOST_PAGES = 3000
-LARGEST_TEXT = 20_000_000
-HYPHEN = re.compile(r"(?<=[^\W\d_])-\n(?=[a-zß-öø-ÿ])")
-LEADERS = re.compile(r"(?:\. ?){5}\d{1,4}\s*$")
-"""How a line of a table of contents ends."""
-HASH = re.compile(r"^ {0,3}(?=#{1,6}[ \t])", re.MULTILINE)
 STYLED = re.compile(r"heading (\d)$", re.IGNORECASE)
 
 
@@ -46,36 +39,6 @@ class Extract:
     title: str = ""
     language: str = ""
     updated: str = ""
-
-
-def read_pdf(path: Path) -> Extract:
-    """Return the text of a PDF, page after page.
-
-    Raises:
-        InputError: it is encrypted, damaged, or holds pictures only.
-    """
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
-
-    # It reports on fonts and offsets that only their producers could mend.
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    try:
-        reader = PdfReader(path)
-        pages = len(reader.pages)
-        if pages > MOST_PAGES:
-            raise InputError(f"Too large: {pages} pages, the limit is {MOST_PAGES}")
-        text = "\n\n".join(_limited(page.extract_text() for page in reader.pages))
-        told = reader.metadata
-        title, changed = (told.title, told.modification_date) if told else (None, None)
-    except (FileNotDecryptedError, DependencyError) as error:
-        raise InputError("Encrypted: it needs a password", hint="Save it without one.") from error
-    except PyPdfError as error:
-        raise InputError(f"Damaged: {error}") from error
-    except MALFORMED as error:
-        raise InputError(f"Damaged: {type(error).__name__}: {error}") from error
-    if not text.strip():
-        raise InputError("Empty: it holds pictures but no text", hint="Recognise its text first.")
-    return Extract(text=_readable(text), title=_words(str(title or "")), updated=_day(changed))
 
 
 def read_docx(path: Path) -> Extract:
@@ -101,28 +64,12 @@ def read_docx(path: Path) -> Extract:
             told = document.core_properties
             return Extract(
                 text=text,
-                title=_words(told.title or ""),
+                title=words(told.title or ""),
                 language=re.split("[-_]", told.language or "")[0].lower(),
-                updated=_day(told.modified),
+                updated=day(told.modified),
             )
     except (OpcError, *MALFORMED) as error:
         raise InputError(f"Damaged: {type(error).__name__}: {error}") from error
-
-
-def _readable(text: str) -> str:
-    """Mend words torn at a line's end and drop the table of contents, which answers nothing."""
-    lines = [line for line in text.split("\n") if not LEADERS.search(line)]
-    # A PDF has no Markdown: a hash at the start of a line is a comment in somebody's example.
-    return HASH.sub("    ", HYPHEN.sub("", "\n".join(lines)))
-
-
-def _limited(pages: Iterator[str]) -> Iterator[str]:
-    size = 0
-    for text in pages:
-        size += len(text)
-        if size > LARGEST_TEXT:
-            raise InputError(f"Too large: more than {LARGEST_TEXT} characters of text")
-        yield text.strip()
 
 
 def _blocks(document: WordDocument) -> Iterator[str]:
@@ -151,20 +98,22 @@ def _paragraph(paragraph: Paragraph) -> str:
     if not text or not (heading or style == "Title"):
         return f"- {text}" if text and style.startswith("List") else text
     level = min(int(heading.group(1)), 6) if heading else 1
-    return f"{'#' * level} {_words(text)}"
+    return f"{'#' * level} {words(text)}"
 
 
 def _table(table: Table) -> str:
-    rows = [[_words(cell.text).replace("|", "/") for cell in row.cells] for row in table.rows]
+    rows = [[words(cell.text).replace("|", "/") for cell in row.cells] for row in table.rows]
     lines = [f"| {' | '.join(row)} |" for row in rows if any(row)]
     if len(lines) > 1:
         lines.insert(1, "|" + "---|" * len(rows[0]))
     return "\n".join(lines)
 
 
-def _words(text: str) -> str:
+def words(text: str) -> str:
+    """Return a text on one line."""
     return " ".join(text.split())
 
 
-def _day(moment: datetime | None) -> str:
+def day(moment: datetime | None) -> str:
+    """Return a moment's date as ISO writes it, empty where there is none."""
     return moment.date().isoformat() if moment else ""

@@ -31,6 +31,8 @@ class Document:
     """Where front matter ends: chunks start at or after this offset."""
     labels: tuple[str, ...] = ()
     """Access labels; empty means everyone in the tenant."""
+    records: bool = False
+    """Whether its paragraphs are records of a table: each is a passage of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.tools.retrieval.analysis import beginnings
+from antiphon.tools.retrieval.fusion import standardised
 from antiphon.tools.retrieval.passages import Passage
 
 K1 = 1.2
@@ -68,13 +69,6 @@ def wording_marks(query: str, passages: Sequence[Passage]) -> list[float]:
     marks = standardised(_bm25([_pairs(one) for one in asked], texts))
     marks += standardised(_bm25(asked, titles))
     return [float(mark) for mark in marks]
-
-
-def standardised(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the scores with mean 0 and deviation 1; scores that are all alike become 0."""
-    values = np.asarray(scores, dtype=np.float64)
-    spread = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
 
 
 def _pairs(found: Sequence[str]) -> list[Hashable]:

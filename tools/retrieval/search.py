@@ -11,11 +11,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.retrieval.fusion import standardised, unit_range
 from antiphon.tools.retrieval.passages import Hit, Knowledge, Where
-from antiphon.tools.retrieval.rerank import WORDING, Reranker, standardised
+from antiphon.tools.retrieval.rerank import WORDING, Reranker
 from antiphon.tools.retrieval.versions import Dropped, distinct
 
 SPARE = 2
@@ -149,7 +148,7 @@ def _nearest(one: Hit, other: Hit) -> Hit:
 def _reordered(hits: Sequence[Hit], marks: Sequence[float], weight: float) -> tuple[Hit, ...]:
     """Weigh the marks against the scores, both standardised, and scale to 0..1."""
     mixed = (1 - weight) * standardised([hit.score for hit in hits]) + weight * standardised(marks)
-    scaled = (mixed - mixed.min()) / max(float(np.ptp(mixed)), 1e-12)
+    scaled = unit_range(mixed)
     order = sorted(range(len(hits)), key=lambda at: (-scaled[at], at))
     return tuple(replace(hits[at], score=float(scaled[at])) for at in order)
 

@@ -15,13 +15,22 @@ ABBREVIATIONS = frozenset(
     re.findall(
         r"\S+",
         """
-        abb approx art aug avg bzw ca capt cf co corp dec dept dr ed eg e.g est evtl feb fig ggf
-        gov hon i.e ie inc inkl jan jr lt ltd max messrs min mio mr mrs ms mt nov nr oct okt p.a pl
-        pp prof resp rev sen sep sept sr sra srta st str tel u.a u.s u.s.a vgl vol vs z.b zzgl
+        abb approx apr apt art aug av avg bijv bkz bspw bzw ca cap capt cca cf chap co corp dec dept
+        dhr dott dr dña ed ee.uu eg ehem ej env esq est etw evtl exmo feb fig geb gen gest
+        ggf gov hon ie inc inkl jan jh jhd jr lt ltd max messrs mevr min mio mlle mm mme mr mrs mrd
+        ms mt nov nr núm oct okt op orn örn pag pág pl pp prof resp rev sen sep sept sig sr sra srta
+        st ste str tel tzn tzv ud uds ul urk v.chr vb vgl vol vs yy zzgl ö.ö
+
+        гг вв др ул руб коп млн млрд тыс см рис стр им пр проф акад род ум изд напр обл мин макс
+        κα κος κκ δρ αι χλμ σελ εκ τηλ αρ
         """,
     )
 )
-"""Words whose full stop does not end a sentence (English, German, a few Spanish and French)."""
+"""Words whose full stop seldom ends a sentence; so do single letters, also dotted: `J.`, `z.B.`."""
+ORDINAL = re.compile(
+    r"(?i)\b(?:am|im|vom|zum|beim|ins?|de[rmsn]|das|die|ab|bis|seit|und|einem?s?|den)[ \t]+\d{1,2}$"
+)
+"""A German ordinal before its full stop, as in "am 5. Mai"."""
 BEFORE_NUMBERS = frozenset(["no", "nos", "p", "sec", "ch", "abs", "núm", "pág"])
 """Abbreviations only where a digit follows: "No. 5", but "She said no. Then"."""
 
@@ -32,11 +41,23 @@ HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+")
 QUOTED = re.compile(r"[ \t]*(?:>[ \t]?)+")
 RULE = frozenset(" \t|-:=*_")
 """All that thematic breaks, underlines of headings and the second row of a table are made of."""
+FULL = "。！？｡؟۔।॥։።។။"
+"""What ends a sentence wherever it stands."""
+ENDS = f".!?…{FULL}"
 STOP = re.compile(
     r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?:[ \t]*\[\d{1,3}\])*+(?=\s)"
-    r"|[。！？]+[」』”]?(?:[ \t]*\[\d{1,3}\])*"
+    rf"|[{FULL}]++[」』”’）\"'»]*+(?:[ \t]*\[\d{{1,3}}\])*+"
+    # Greek asks with what looks like a semicolon.
+    r"|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e]"
+    r"(?=[ \t]+[\"«“]?[\u0386-\u038f\u0391-\u03ab]|\s*\Z)"
 )
 """The end of a sentence with closing quotes and citation markers; possessive, so linear."""
+INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_]){0,3}")
+THAI_GAP = re.compile(r"(?<=[\u0e00-\u0eff]{9}[\u0e00-\u0eff)\"”]) +(?=[\"“(]?[\u0e00-\u0eff]{15})")
+"""Not one within a name or beside a number."""
+SHORTEST_THAI = 80
+"""Thai and Lao have no full stops: spaces part clauses, and sentences among them. So many letters,
+some 16 words, are taken together at least."""
 EDGE = re.compile(r"\A[\s>]+")
 WORD_BEFORE = re.compile(r"[^\s(\[\"“„'*_]*$")
 
@@ -96,14 +117,25 @@ def _split(text: str, start: int, end: int) -> Iterator[Span]:
     at = start
     for stop in STOP.finditer(text, start, end):
         if _ends(text, at, stop, end):
-            yield from _stripped(text, at, stop.end())
+            yield from _clauses(text, at, stop.end())
             at = stop.end()
+    yield from _clauses(text, at, end)
+
+
+def _clauses(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield what full stops leave together, in Thai cut where clauses meet."""
+    at = start
+    if end - start > 2 * SHORTEST_THAI:
+        for gap in THAI_GAP.finditer(text, start, end):
+            if min(gap.start() - at, end - gap.end()) >= SHORTEST_THAI:
+                yield from _stripped(text, at, gap.start())
+                at = gap.end()
     yield from _stripped(text, at, end)
 
 
 def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
     """Tell whether a full stop ends its sentence."""
-    if stop.group()[0] in "。！？":
+    if stop.group()[0] in FULL or stop.group()[0] in ";\u037e":
         return True
     following = text[stop.end() : min(end, stop.end() + 8)].lstrip().lstrip("\"'“„«(*_>")[:1]
     if following.islower():
@@ -114,7 +146,9 @@ def _ends(text: str, at: int, stop: re.Match[str], end: int) -> bool:
     word = before.group().casefold() if before else ""
     if word in BEFORE_NUMBERS:
         return not following.isdigit()
-    return word not in ABBREVIATIONS and not (len(word) == 1 and word.isalpha())
+    if word.isdigit():
+        return not ORDINAL.search(text, max(at, stop.start() - 20), stop.start())
+    return word not in ABBREVIATIONS and not INITIALS.fullmatch(word)
 
 
 def _stripped(text: str, start: int, end: int) -> Iterator[Span]:

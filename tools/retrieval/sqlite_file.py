@@ -68,6 +68,24 @@ class PassageFile:
             )
             return {row[0]: restore(row) for row in found}
 
+    def covering(
+        self, places: Sequence[tuple[str, int, int]], *, tenant: str
+    ) -> tuple[Passage, ...]:
+        """Return the passages that hold any of these stretches: source, start, end."""
+        if not self.path.exists():
+            return ()
+        with self.reading() as db:
+            key = _tenant(db, tenant)
+            return tuple(
+                restore(row)
+                for source, start, end in places
+                for row in db.execute(
+                    f"SELECT {COLUMNS} FROM passages WHERE tenant = ? AND source = ?"  # noqa: S608
+                    ' AND "start" <= ? AND "end" >= ?',
+                    (key, source, start, end),
+                )
+            )
+
     def digests(self, source: str, *, tenant: str) -> dict[str, str]:
         """Return the content digest of each passage stored for a source."""
         if not self.path.exists():

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from antiphon.tools.errors import KnowledgeUnavailable
 from antiphon.tools.telemetry.turn import Alert, AlertSeverity, IncidentType, TurnRecord
 
 WINDOW_TURNS = 100
@@ -16,7 +17,9 @@ WINDOW_MIN_TURNS = 20
 """Below so many turns there is no rate to speak of."""
 OUTAGE_WINDOW_S = 600.0
 COOLDOWN_S = 300.0
-"""How long a rule that fired stays quiet."""
+FLAPPING_S = 30.0
+"""A knowledge that comes and goes is told of no more often than this; while an outage lasts, its
+incident stays open and no second one is opened."""
 FAILING_TOOL_CALLS = 3
 """Failures in the window before a tool is named as the likely cause."""
 
@@ -62,6 +65,8 @@ class Rule:
     message: str
     """With places for `value`, `threshold` and `subject`."""
     exceeds: Callable[[float, float], bool] = operator.gt
+    cooldown_s: float = COOLDOWN_S
+    """How long it stays quiet after it fired."""
 
 
 def _duration(recent: Recent) -> Sequence[Reading]:
@@ -121,6 +126,15 @@ def _outages(recent: Recent) -> Sequence[Reading]:
     ]
 
 
+def _knowledge(recent: Recent) -> Sequence[Reading]:
+    turn = recent.turns[-1]
+    node, _, code = turn.failure.partition(": ")
+    if code != KnowledgeUnavailable.code:
+        return []
+    details = {"turn": turn.turn, "tenant": turn.tenant, "node": node, "failure": code}
+    return [Reading(value=1, details=details)]
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         name="high_latency",
@@ -164,22 +178,30 @@ RULES: tuple[Rule, ...] = (
         exceeds=operator.ge,
         message="Model {subject!r} failed {value:g} times within ten minutes.",
     ),
+    Rule(
+        name="knowledge_outage",
+        incident="knowledge_outage",
+        severity="critical",
+        measure=_knowledge,
+        threshold=1,
+        exceeds=operator.ge,
+        message="The knowledge could not be searched.",
+        cooldown_s=FLAPPING_S,
+    ),
 )
 """The guide's thresholds: 10 s, $0.10, 5 %; and ours for blocked violations and outages."""
 
 
 class Alerts:
-    """Holds the latest turns against the rules; a rule that fired rests for `cooldown_s`."""
+    """Holds the latest turns against the rules; a rule that fired rests for a while."""
 
     def __init__(
         self,
         rules: Sequence[Rule] = RULES,
         *,
-        cooldown_s: float = COOLDOWN_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = tuple(rules)
-        self._cooldown_s = cooldown_s
         self._clock = clock
         self._recent = Recent()
         self._fired: dict[tuple[str, str], float] = {}
@@ -197,7 +219,7 @@ class Alerts:
 
     def _rested(self, rule: Rule, reading: Reading, now: float) -> bool:
         fired = self._fired.get((rule.name, reading.subject))
-        return fired is None or now - fired >= self._cooldown_s
+        return fired is None or now - fired >= rule.cooldown_s
 
     def _alert(self, rule: Rule, reading: Reading, now: float) -> Alert:
         self._fired[rule.name, reading.subject] = now

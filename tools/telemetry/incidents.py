@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from antiphon.tools.errors import StorageUnwritable
+from antiphon.tools.errors import StorageError, StorageUnwritable
 from antiphon.tools.resilience import Switches
 from antiphon.tools.telemetry.jsonl import append_line, read_lines
 from antiphon.tools.telemetry.turn import AlertSeverity, IncidentType
@@ -60,7 +61,7 @@ class Incident:
 
     id: str
     type: str
-    """One of the five known types, or whatever was reported."""
+    """One of the known types, or whatever was reported."""
     severity: AlertSeverity
     opened: str
     """ISO 8601, UTC."""
@@ -71,10 +72,32 @@ class Incident:
     actions_taken: tuple[str, ...] = ()
     recovery: str = "unknown"
     """Estimated time to recovery."""
+    resolved: str = ""
+    """When it ended, ISO 8601, UTC; empty while it has not."""
     rests_on: tuple[Switch, ...] = ()
     """The switches that the mitigation needs to be on."""
     thrown: tuple[Switch, ...] = ()
     """Those of them this incident turned on itself: only these are undone later."""
+
+    def summary(self) -> dict[str, str | list[str]]:
+        """Return what operators are shown; details may name a tenant, so they stay in the log."""
+        return {
+            "id": self.id,
+            "type": self.type,
+            "severity": self.severity,
+            "status": self.status,
+            "opened": self.opened,
+            "resolved": self.resolved,
+            "message": self.message,
+            "resolution": self.resolution,
+            "actions_taken": list(self.actions_taken),
+            "recovery": self.recovery,
+        }
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to be done about it."""
+        return self.status == "resolved"
 
 
 _INCIDENT = TypeAdapter(Incident)
@@ -101,11 +124,34 @@ class IncidentLog:
             ) from error
 
     async def read(self, *, limit: int = 100) -> list[Incident]:
-        """Return the latest incidents, newest first, each as it stands now."""
-        lines = await asyncio.to_thread(lambda: list(read_lines(self._path)))
-        latest = {incident.id: incident for incident in map(_INCIDENT.validate_python, lines)}
+        """Return the latest incidents, newest first, each as it stands now.
+
+        Raises:
+            StorageError: the log cannot be read.
+        """
+        return (await self._latest())[:limit]
+
+    async def unresolved(self, kind: IncidentType) -> list[Incident]:
+        """Return the incidents of a type that have not ended, newest first."""
+        return [one for one in await self._latest() if one.type == kind and not one.ended]
+
+    async def _latest(self) -> list[Incident]:
+        try:
+            latest = await asyncio.to_thread(lambda: {one.id: one for one in _read(self._path)})
+        except OSError as error:
+            raise StorageError(
+                f"{str(self._path)!r} cannot be read: {error.strerror}",
+                hint="Check the permissions of ANTIPHON_DATA_DIR.",
+            ) from error
         newest_first = reversed(latest.values())
-        return sorted(newest_first, key=lambda each: each.opened, reverse=True)[:limit]
+        return sorted(newest_first, key=lambda each: each.opened, reverse=True)
+
+
+def _read(path: Path) -> Iterator[Incident]:
+    for line in read_lines(path):
+        # What another release wrote otherwise must not hide the rest.
+        with suppress(ValidationError):
+            yield _INCIDENT.validate_python(line)
 
 
 def restore(switches: Switches, thrown: Iterable[Switch]) -> None:

@@ -5,12 +5,13 @@ Labels are closed sets (outcomes, nodes, models, guards, tools); tenants and use
 
 from __future__ import annotations
 
+from typing import get_args
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from antiphon.tools.telemetry.turn import TurnRecord
+from antiphon.tools.telemetry.turn import IncidentType, TurnRecord
 
 TURN_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60)
 """10 s is the latency rule's threshold, so it must be an edge."""
@@ -38,6 +39,9 @@ class _Figures:
         self.tools = counter("tool_calls_total", "Tool calls by success.", "tool", "ok")
         self.recoveries = counter("recoveries_total", "Turns that needed recovery.", "code")
         self.cache_hits = counter("cache_hits_total", "Turns answered from the cache.")
+        self.incidents = counter(
+            "incidents_total", "Incidents by the status they reached.", "type", "status"
+        )
 
 
 # A registry refuses a second collector of the same name; the next Metrics over the same registry
@@ -73,6 +77,11 @@ class Metrics:
             figures.recoveries.labels(turn.failure.rpartition(": ")[2] or "unknown").inc()
         if turn.cached:
             figures.cache_hits.inc()
+
+    def incident(self, kind: str, status: str) -> None:
+        """Count an incident that reached a status."""
+        known = kind if kind in get_args(IncidentType) else "unknown"
+        self._figures.incidents.labels(known, status).inc()
 
     def page(self) -> tuple[bytes, str]:
         """Return the scrape page and its content type."""

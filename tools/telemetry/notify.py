@@ -29,7 +29,7 @@ class LogNotifier:
         self._log = log
 
     async def notify(self, incident: Incident) -> None:
-        """Write one error line."""
+        """Write one error line; also of the end, which belongs where the beginning was told."""
         self._log.error(
             "incident",
             id=incident.id,

@@ -8,9 +8,14 @@ from typing import Literal, Protocol
 
 AlertSeverity = Literal["warning", "high", "critical"]
 IncidentType = Literal[
-    "high_latency", "high_error_rate", "cost_spike", "safety_violation", "model_outage"
+    "high_latency",
+    "high_error_rate",
+    "cost_spike",
+    "safety_violation",
+    "model_outage",
+    "knowledge_outage",
 ]
-"""The guide's five incident types."""
+"""The guide's five incident types, and the outage of the knowledge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,6 +162,18 @@ async def test_doctor_tells_a_server_that_is_down() -> None:
     assert "ANTIPHON_REDIS_URL" in row.remedy
 
 
+def test_doctor_tries_what_the_files_need(tmp_path: Path) -> None:
+    """SQLite is tried in the data folder itself, and leaves nothing there."""
+    row = doctor._sqlite(tmp_path)
+    assert (row.status, row.remedy) == ("ok", "")
+    assert "write-ahead log" in row.detail
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    row = doctor._sqlite(tmp_path / "file")
+    assert row.status == "failed"
+    assert "ANTIPHON_DATA_DIR" in row.remedy
+
+
 def test_doctor_tells_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """A data folder below a file has failed, with the variable to mend."""
     (tmp_path / "file").touch()

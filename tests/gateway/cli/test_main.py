@@ -104,7 +104,7 @@ def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
     """`antiphon` alone shows what there is."""
     assert main([]) == 0
     shown = capsys.readouterr().out
-    commands = "ask chat init check ingest search graph debug eval bench serve doctor"
+    commands = "ask chat init check ingest search graph debug eval bench serve incidents doctor"
     assert all(f"\n  {name} " in shown for name in commands.split())
 
 

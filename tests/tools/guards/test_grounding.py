@@ -14,6 +14,15 @@ async def test_an_answer_from_the_evidence_passes() -> None:
     assert (await Grounding().check("Returns are free within thirty days.", subject)).ok
 
 
+async def test_words_are_compared_in_the_language_of_the_evidence() -> None:
+    """An inflected word is the same word, where the language is known."""
+    pages = ("Zurückgesandte Lampen werden innerhalb weniger Tage erstattet.",)
+    text = "Eine zurückgesandte Lampe wird in wenigen Tagen erstattet."
+    for language, ok in (("de", True), ("en", False)):
+        subject = Subject(evidence=pages, expects_evidence=True, language=language)
+        assert (await Grounding().check(text, subject)).ok is ok
+
+
 async def test_an_invented_answer_is_high() -> None:
     """What stands nowhere is a high violation; the text is left for whoever decides."""
     subject = Subject(evidence=EVIDENCE, expects_evidence=True)

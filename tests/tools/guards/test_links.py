@@ -28,6 +28,12 @@ ACTIVE = re.compile(r"<script|\bon[a-z]+\s*=|javascript:|data:text|evil", re.IGN
         "Write <order number> here, or <b>this</b>",
         "JavaScript: the good parts. Data: none. Node.js 3.5",
         "AT&amp;T, [1] and C:\\temp",
+        "docker run -v ./models:/models:ro -v C:/data:/data image",
+        "Open http://127.0.0.1:5000/ or http://localhost:8000/docs.",
+        "Use `flask.app` and `site.info.top`.",
+        "```html\n<form method=post>\n  <input name=q>\n</form>\n```",
+        "~~~\nimport app.io\n~~~",
+        "A part like `<converter:name>` of the route",
     ],
 )
 async def test_own_links_and_plain_text_stay(text: str) -> None:
@@ -52,6 +58,16 @@ async def test_own_links_and_plain_text_stay(text: str) -> None:
         ("[t](JaVaScRiPt:alert(1))", "t"),
         ("<a href='https://evil.example' onclick='x()'>t</a>", "t</a>"),
         ("www.evil.com is", " is"),
+        ("models:https:/evil.com/x", "models:"),
+        ("[t](http://localhost:8000/x)", "t"),
+        ("http://localhost:80@evil.com/x", ""),
+        ("http://localhost.evil.com/x", ""),
+        ("see flask.app", "see "),
+        ("`https://evil.com/x`", "``"),
+        ("<https://evil.com/x> and `<https://evil.com/x>`", " and `<>`"),
+        ('```\n<img src="https://evil.com/x">\n```', '```\n<img src="">\n```'),
+        ("```\n<script>x</script>\n```", "```\n\n```"),
+        ("``` <img src=//evil.com/x>", "``` "),
     ],
 )
 async def test_foreign_targets_go(text: str, left: str) -> None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from antiphon.tools.models.embeddings import SHARED, Encoder, MiniLM, Remembered, Vectors
+from antiphon.tools.models.embeddings import (
+    BULK,
+    SHARED,
+    Encoder,
+    MiniLM,
+    Quicker,
+    Remembered,
+)
+from antiphon.tools.models.onnx_encoders import Vectors
 
 
 class Counting:
@@ -125,3 +134,49 @@ async def test_a_vector_hardly_depends_on_what_shares_its_batch() -> None:
 
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     assert float(together[0] @ alone[0]) > 0.97
+
+
+class Paced:
+    """An encoder that takes a known time for a text."""
+
+    def __init__(self, pause_s: float) -> None:
+        self.pause_s = pause_s
+        self.texts = 0
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        self.texts += len(texts)
+        time.sleep(self.pause_s * len(texts))
+        return np.ones((len(texts), 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("other_s", "wins"), [(0.00001, True), (0.005, False)])
+def test_a_large_ingestion_takes_the_quicker_encoder(other_s: float, wins: bool) -> None:
+    """The other encoder is tried once, after enough texts, and kept only where it is quicker."""
+    usual, other, made = Paced(0.0005), Paced(other_s), list[Paced]()
+    batch = [f"text {n}" for n in range(BULK)]
+
+    def make() -> Encoder:
+        made.append(other)
+        return other
+
+    quicker = Quicker(usual, make, after=2 * BULK)
+    quicker.encode(batch)
+    assert not made, "a few files load nothing"
+    quicker.encode(batch)
+    assert made == [other]
+    before = usual.texts
+    quicker.encode(batch)
+    assert (usual.texts == before) is wins
+    quicker.encode(["a question"])
+    assert usual.texts == before + (0 if wins else BULK) + 1, "a question takes the usual one"
+    assert len(made) == 1
+
+
+def test_an_encoder_that_cannot_help_is_not_asked_again() -> None:
+    """Without an accelerator the usual encoder goes on, and nothing is loaded twice."""
+    asked = list[int]()
+    usual = Paced(0.0)
+    quicker = Quicker(usual, lambda: asked.append(1), after=1)
+    for _ in range(3):
+        quicker.encode(["text"] * BULK)
+    assert (asked, usual.texts) == ([1], 3 * BULK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -316,3 +317,89 @@ async def test_few_sentences_of_a_long_passage_are_embedded(embedder: MiniLM) ->
 
     assert 1 == counting.calls
     assert counting.texts <= 25
+
+
+GUIDE = """Passwords are read without showing them. Use {func}`prompt` for plain text.
+
+To ask the user for a password, hide the input:
+
+```python
+@option("--password",
+        hide_input=True)
+```
+
+The following converters are available:
+
+| name | accepts |
+|------|---------|
+| int | whole numbers |
+| path | text with slashes |
+"""
+
+
+async def test_code_is_quoted_as_it_stands_under_its_introduction(embedder: MiniLM) -> None:
+    """A line that introduces code is never shown without it, and the code keeps its lines."""
+    asked = [SystemMessage(fence([card(1, GUIDE)])), HumanMessage("How do I ask for a password?")]
+
+    reply = await Extractive(embedder).ainvoke(asked)
+
+    code = '```\n@option("--password",\n        hide_input=True)\n```'
+    assert f"To ask the user for a password, hide the input: [1]\n{code}" in reply.text
+
+
+async def test_a_table_comes_with_the_line_that_introduces_it(embedder: MiniLM) -> None:
+    """A question that the introduction answers gets the rows."""
+    asked = [SystemMessage(fence([card(1, GUIDE)])), HumanMessage("Which converters are there?")]
+
+    reply = await Extractive(embedder).ainvoke(asked)
+
+    assert (
+        "The following converters are available:\n"
+        "- name: int; accepts: whole numbers [1]\n"
+        "- name: path; accepts: text with slashes [1]"
+    ) in reply.text
+
+
+def test_what_reads_badly_is_left_out_of_quotes() -> None:
+    """A reference shows its text alone."""
+    assert "Use prompt for plain text." in [unit.text for unit in quotes(card(1, GUIDE))]
+
+
+def test_a_passage_from_within_a_table_knows_its_columns() -> None:
+    """The heading of such a passage ends with the names of the columns."""
+    later = replace(card(1, "| Z217 | 652 euro |\n| Z218 | 653 euro |"), heading="Zone | Price")
+
+    assert "Zone: Z218; Price: 653 euro" == quotes(later)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "answer"),
+    [
+        (
+            "奥维兰大桥横跨河流。大桥全长96米。洪水冲走木桥之后，工程师莉亚绘制了设计图。",
+            "奥维兰大桥有多长？",
+            "96米",
+        ),
+        (
+            "يعبر جسر أورفيلان النهر. يبلغ طول الجسر 96 مترا. رسم المهندس عمر المخططات.",
+            "كم يبلغ طول جسر أورفيلان؟",
+            "96 مترا",
+        ),
+        (
+            "Η γέφυρα περνά το ποτάμι. Έχει μήκος 96 μέτρα. Τα σχέδια έκανε ο μηχανικός Νίκος.",
+            "Τι μήκος έχει η γέφυρα;",
+            "96 μέτρα",
+        ),
+    ],
+    ids=["zh", "ar", "el"],
+)
+async def test_other_scripts_are_quoted_in_sentences(
+    embedder: MiniLM, text: str, question: str, answer: str
+) -> None:
+    """Whatever the assistant's own language: the words shared choose the sentence."""
+    asked = [SystemMessage(fence([card(1, text)])), HumanMessage(question)]
+
+    reply = await Extractive(embedder).ainvoke(asked)
+
+    assert answer in reply.text
+    assert len(reply.text) < len(text) + 10

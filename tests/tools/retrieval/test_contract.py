@@ -7,11 +7,10 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from knowledge_backends import Closable, Counting, in_file, on_server, passage
 from weaviate_process import Server
 
 from antiphon.graphs.ingest import ingest_paths
@@ -19,9 +18,8 @@ from antiphon.nodes.ingest import IngestContext
 from antiphon.tools.errors import InputError, KnowledgeError, KnowledgeMissing
 from antiphon.tools.models.embeddings import MiniLM
 from antiphon.tools.retrieval.local import SqliteKnowledge
-from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage, Reindexable, Where
+from antiphon.tools.retrieval.passages import Knowledge, Passage, Where
 from antiphon.tools.retrieval.visibility import OPEN, visible
-from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
 from antiphon.tools.tokens import ApproximateCounter
 
 SHOP = {
@@ -30,14 +28,6 @@ SHOP = {
     "warranty.md": "Every lamp has a warranty of two years against faults of manufacture.",
     "hours.md": "Our staff answer the telephone from nine to five on weekdays.",
 }
-
-
-class Closable(Knowledge, Reindexable, Protocol):
-    """A backend that holds something open and can rebuild its index."""
-
-    async def close(self) -> None:
-        """Let go of it."""
-        ...
 
 
 LIBRARY = (
@@ -49,31 +39,6 @@ LIBRARY = (
     ("plain.md", {"labels": ("everyone",), "updated": "soon"}),
 )
 """Pages that differ in nothing but what they may be filtered by."""
-
-
-class Counting:
-    """The real embedder, counting what it is asked for."""
-
-    def __init__(self, inner: Embedder, name: str = "") -> None:
-        self.inner = inner
-        self.name = name or inner.name
-        self.dimensions = inner.dimensions
-        self.calls: list[int] = []
-
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Embed and note how many."""
-        self.calls.append(len(texts))
-        return await self.inner.embed(texts)
-
-
-def passage(source: str, text: str, **changes: object) -> Passage:
-    """Return a passage that is a whole file."""
-    key = blake2b(f"{source}\n{text}".encode(), digest_size=16).hexdigest()
-    title = source.removesuffix(".md").title()
-    made = Passage(
-        id=key, source=source, title=title, heading="", text=text, start=0, end=len(text)
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 async def stock(knowledge: Knowledge, tenant: str) -> None:
@@ -99,30 +64,14 @@ async def knowledge(
     request: pytest.FixtureRequest, tmp_path: Path, embedder: Counting
 ) -> AsyncIterator[Closable]:
     """Each backend in turn, empty."""
-    made = make(request, tmp_path, embedder, f"Test{uuid.uuid4().hex}")
+    made: Closable
+    if request.param == "sqlite":
+        made = in_file(tmp_path, embedder)
+    else:
+        server = request.getfixturevalue("weaviate_server")
+        made = on_server(server, embedder, f"Test{uuid.uuid4().hex}")
     yield made
     await made.close()
-
-
-def make(
-    request: pytest.FixtureRequest, tmp_path: Path, embedder: Counting, collection: str
-) -> Closable:
-    """Build the backend the test is parametrised with."""
-    if request.param == "sqlite":
-        return SqliteKnowledge(tmp_path / "knowledge.sqlite", embedder)
-    return connect(request.getfixturevalue("weaviate_server"), embedder, collection)
-
-
-def connect(server: Server, embedder: Embedder, collection: str) -> WeaviateKnowledge:
-    """Return a collection of its own on the server."""
-    return WeaviateKnowledge(
-        server.url,
-        grpc_port=server.grpc_port,
-        key="",
-        embedder=embedder,
-        collection=collection,
-        deadline_s=10.0,
-    )
 
 
 @pytest.mark.parametrize(
@@ -404,7 +353,7 @@ async def test_the_sample_is_answered_alike(
     """Both backends find the same first passage for each golden question that pages answer."""
     sample = Path(__file__).parents[3] / "examples" / "help_centre"
     local = SqliteKnowledge(tmp_path / "knowledge.sqlite", minilm)
-    remote = connect(weaviate_server, minilm, f"Test{uuid.uuid4().hex}")
+    remote = on_server(weaviate_server, minilm, f"Test{uuid.uuid4().hex}")
     for knowledge in (local, remote):
         report = await ingest_paths(
             knowledge,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.tools.retrieval.fusion import min_max, rrf
+from antiphon.tools.retrieval.fusion import min_max, rrf, unit_range, zmuv
 
 
 def test_min_max_by_hand() -> None:
@@ -39,3 +39,27 @@ def test_rrf_by_hand() -> None:
     assert fused == pytest.approx({"b": 1.0, "a": 0.5 / best, "c": (1 / 3) / best})
     assert list(fused) == ["b", "a", "c"]
     assert rrf() == {}
+
+
+def test_zmuv_by_hand() -> None:
+    """Each leg gets mean 0 and deviation 1, is weighed by alpha, and the sum runs from 0 to 1."""
+    bm25, cosine = [4.0, 2.0, 0.0], [0.2, 0.2, 0.5]
+    keyword = [1.5**0.5, 0.0, -(1.5**0.5)]
+    dense = [-(0.5**0.5), -(0.5**0.5), 2**0.5]
+    mixed = [0.75 * k + 0.25 * d for k, d in zip(keyword, dense, strict=True)]
+    expected = [(m - min(mixed)) / (max(mixed) - min(mixed)) for m in mixed]
+    assert zmuv(bm25, cosine, 0.25).tolist() == pytest.approx(expected)
+
+
+def test_zmuv_is_not_flattened_by_an_outlier() -> None:
+    """One passage far above the others leaves the other leg its say among them."""
+    bm25, cosine = [1000.0, *[1.0] * 20], [0.1, 0.9, *[0.2] * 19]
+    scores = zmuv(bm25, cosine)
+    assert scores[1] > scores[2]
+    assert zmuv([1.0, 2.0], [0.4, 0.4]).tolist() == [0.0, 1.0], "a leg that tells nothing apart"
+
+
+def test_unit_range_of_few() -> None:
+    """A single score is the best there is; none stays none."""
+    assert unit_range(zmuv([3.0], [0.5])).tolist() == [1.0]
+    assert zmuv([], []).tolist() == []

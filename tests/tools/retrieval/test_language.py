@@ -47,3 +47,33 @@ def test_what_is_no_prose_is_undecided(text: str) -> None:
 def test_a_name_in_another_script_does_not_decide() -> None:
     """An English text about Tokyo stays English."""
     assert "en" == detect(PROSE["en"] + " The shop is called 東京 and it is in the old town.")
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("ro", "Muzeul a fost fondat de un grup de marinari și are multe modele de nave."),
+        ("vi", "Bảo tàng được thành lập bởi một nhóm thủy thủ và có nhiều mô hình tàu."),
+        ("cs", "Muzeum založila skupina námořníků a má mnoho modelů lodí, které darovaly rodiny."),
+        ("uk", "Музей заснували моряки, і він має багато моделей кораблів, які подарували родини."),
+        ("bg", "Музеят е основан от моряци и има много модели на кораби, които са дарени."),
+        ("fa", "این موزه را ملوانان ساختند و مدل‌های زیادی از کشتی‌ها در آن است."),
+        ("ur", "یہ عجائب گھر ملاحوں نے بنایا تھا اور اس میں جہازوں کے بہت سے نمونے ہیں۔"),
+        ("ca", "El museu va ser fundat per un grup de mariners i té molts models amb els noms."),
+    ],
+)
+def test_neighbours_are_told_apart(tag: str, text: str) -> None:
+    """Letters and words that only one of them has decide."""
+    assert tag == detect(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Judges: Hon. Peña, Hon. De la Cruz, Hon. Núñez, Hon. Van den Berg, Hon. Del Río",
+        "Café Müller, Rue de la Paix, São Paulo, Zürich, Malmö, Kraków",
+    ],
+)
+def test_names_decide_nothing(text: str) -> None:
+    """Names from elsewhere do not make a page foreign."""
+    assert "en" == detect(f"{text}. You can find the list of all that there is on this page.")

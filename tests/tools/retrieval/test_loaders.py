@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -156,6 +157,8 @@ class TestLoad:
         ("text", "title"),
         [
             ("Intro\n\n# Real title #\n\n# Second", "Real title"),
+            ("# Real title {#real}\n\nText", "Real title"),
+            ("<!-- # No title -->\n# Real title", "Real title"),
             ("```\n# comment\n```\nText", "Return policy eu"),
             ("No heading", "Return policy eu"),
             ("---\ntitle: 2026\n---\nText", "2026"),
@@ -185,7 +188,9 @@ class TestLoad:
             ("a.md", b"\xef\xbb\xbf\n", "Empty"),
             ("a.md", b"---\ntitle: x\n---\n\n", "Empty"),
             ("a.md", b"\x89PNG\r\n\x1a\n\0\0", "NUL"),
-            ("a.md", "Text".encode("utf-16"), "NUL"),
+            ("a.md", "Text".encode("utf-16-le"), "NUL"),
+            ("a.md", b"\xff\xfea\0\0", "Not UTF-16"),
+            ("a.ipynb", b"{}", "Not a notebook"),
             ("a.md", b"caf\xe9 au lait", "Not UTF-8: byte 0xe9 at offset 3"),
             ("a.md", b"---\ntitle: a: b\n---\nText", "YAML at line 2"),
             ("a.md", b"---\ndate: 2026-13-45\n---\nText", "YAML"),
@@ -293,3 +298,73 @@ class TestLoad:
 
         expected = "| Plan | Price |\n|---|---|\n| A | 1 |\n\n| b |"
         assert expected == read(tmp_path / "a.html", page).text
+
+    def test_text_that_says_it_is_utf_16_is_read_so(self, tmp_path: Path) -> None:
+        """Windows writes such files; the mark at their top is no text."""
+        assert "Größe" == read(tmp_path / "a.txt", "Größe".encode("utf-16")).text
+
+    def test_what_cannot_be_stored_is_replaced(self, tmp_path: Path) -> None:
+        """Halves of characters come from escapes and from names of files."""
+        assert "q: a\ufffdb\ufffd" == read(tmp_path / "a.jsonl", '{"q": "a\\ud800b\\u0000"}').text
+        source = Source(path=write(tmp_path / "a.md", "x"), source="a.md")
+        (tmp_path / "a.md").rename(odd := tmp_path / os.fsdecode(b"caf\xe9.md"))
+
+        assert "Caf\ufffd" == load(Source(path=odd, source=source.source)).title
+
+    def test_a_restructured_text_has_the_title_it_gives_itself(self, tmp_path: Path) -> None:
+        """Its text is the extract, with headings as Markdown has them."""
+        document = read(tmp_path / "a.rst", "Set-up\n======\n\nUse :func:`go`.\n")
+
+        assert ("Set-up", "# Set-up\n\nUse `go`.\n") == (document.title, document.text)
+
+    def test_a_notebook_is_its_prose_and_its_code(self, tmp_path: Path) -> None:
+        """What the code put out is left out."""
+        cells = [
+            {"cell_type": "markdown", "source": ["# Plot\n", "A line."]},
+            {"cell_type": "code", "source": "draw()", "outputs": [{"text": "noise"}]},
+            {"cell_type": "raw", "source": "x"},
+        ]
+
+        document = read(tmp_path / "a.ipynb", json.dumps({"cells": cells}))
+
+        assert ("Plot", "# Plot\nA line.\n\n```\ndraw()\n```") == (document.title, document.text)
+
+    def test_a_table_file_may_be_cut_by_semicolons(self, tmp_path: Path) -> None:
+        """As spreadsheets write it where the comma is in the numbers."""
+        assert "plan: Day\nprice: 9,50" == read(tmp_path / "a.csv", "plan;price\nDay;9,50\n").text
+
+    def test_rows_are_records_without_blank_lines(self, tmp_path: Path) -> None:
+        """A blank line sets records apart, so none may be inside one."""
+        document = read(tmp_path / "a.jsonl", '{"q": "a", "a": "b\\n\\n\\nc"}\n{"q": "d"}')
+
+        assert ("q: a\na: b\nc\n\nq: d", True) == (document.text, document.records)
+
+    def test_a_page_is_its_main_part(self, tmp_path: Path) -> None:
+        """What stands around it leads elsewhere, if the page says which part is its own."""
+        said = "Bikes are kept in the hall until noon. " * 8
+        page = (
+            "<body><div>Shop | Search</div><div role=main><h1>Hall<a href=#h>¶</a></h1>"
+            f"<div><p>{said}</p></div></div><footer>Imprint</footer></body>"
+        )
+
+        assert f"# Hall\n\n{said.strip()}" == read(tmp_path / "a.html", page).text
+
+    def test_lists_of_links_and_controls_are_left_out(self, tmp_path: Path) -> None:
+        """But a list that says something, a page of links only and a tag left open are not."""
+        links = "".join(f"<li><a href=#{n}>Part {n}</a></li>" for n in range(6))
+        said = "".join(f"<li><a href=#{n}>Part {n}</a> costs {n} euro a day</li>" for n in range(6))
+
+        assert "Text" == read(tmp_path / "a.html", f"<ul>{links}</ul><p>Text").text
+        assert "- Part 5 costs 5 euro a day" in read(tmp_path / "a.html", f"<ul>{said}</ul>").text
+        assert "- Part 5" in read(tmp_path / "a.html", f"<ul>{links}</ul>").text
+        hidden = "<p>Text</p><button>Copy</button><div hidden>Menu<div>x</div>y</div>"
+        assert "Text" == read(tmp_path / "a.html", hidden).text
+        assert "More" in read(tmp_path / "a.html", "<div hidden>Text<p>More").text
+
+    def test_code_in_a_line_is_marked(self, tmp_path: Path) -> None:
+        """A name such as a module's is then not taken for a host."""
+        page = (
+            "<p>Use <code><span>flask.app</span></code> or <code></code><pre><code>x\n</code></pre>"
+        )
+
+        assert "Use `flask.app` or\n\n```\nx\n\n```" == read(tmp_path / "a.html", page).text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from antiphon.tools.errors import InputError
+from antiphon.tools.retrieval.chunking import chunk
 from antiphon.tools.retrieval.loaders import Source, load
+from antiphon.tools.tokens import ApproximateCounter
 
 
 def loaded(path: Path) -> tuple[str, str, str]:
@@ -20,7 +23,13 @@ def loaded(path: Path) -> tuple[str, str, str]:
     return document.text, document.title, document.updated
 
 
-def pdf(path: Path, pages: list[list[str]], password: str | None = None) -> Path:
+def pdf(
+    path: Path,
+    pages: list[list[str]],
+    password: str | None = None,
+    outline: Sequence[tuple[str, int]] = (),
+    title: str = "Rental terms",
+) -> Path:
     """Write a PDF with one line of text below the other."""
     writer = PdfWriter()
     font = DictionaryObject({
@@ -35,7 +44,9 @@ def pdf(path: Path, pages: list[list[str]], password: str | None = None) -> Path
         shown = " ".join(f"({line}) Tj T*" for line in lines)
         content.set_data(f"BT /F1 12 Tf 14 TL 20 350 Td {shown} ET".encode())
         page[NameObject("/Contents")] = writer._add_object(content)
-    writer.add_metadata({"/Title": "Rental terms", "/ModDate": "D:20260504120000Z"})
+    for name, at in outline:
+        writer.add_outline_item(title=name, page_number=at)
+    writer.add_metadata({"/Title": title, "/ModDate": "D:20260504120000Z"})
     if password is not None:
         writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
     writer.write(path)
@@ -46,7 +57,50 @@ def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
     """Words torn at a line's end are mended; title and date are its own."""
     path = pdf(tmp_path / "a.pdf", [["Bring the bi-", "cycle back."], ["By noon."]])
 
-    assert ("Bring the bicycle back.\n\nBy noon.", "Rental terms", "2026-05-04") == loaded(path)
+    text = "###### Page 1\n\nBring the bicycle back.\n\n###### Page 2\n\nBy noon."
+    assert (text, "Rental terms", "2026-05-04") == loaded(path)
+
+
+def test_a_sentence_that_goes_on_overleaf_stays_whole(tmp_path: Path) -> None:
+    """It belongs to the page where it begins, and page headers do not get into it."""
+    path = pdf(
+        tmp_path / "a.pdf",
+        [
+            ["Rental terms", "Bikes are kept", "1"],
+            ["Rental terms", "in the hall. Carts", "2"],
+            ["Rental terms", "Are outside.", "3"],
+        ],
+    )
+
+    assert (
+        "###### Page 1\n\nBikes are kept\nin the hall.\n\n###### Page 2\n\nCarts\n\n"
+        "###### Page 3\n\nAre outside."
+    ) == loaded(path)[0]
+
+
+def test_the_outline_of_a_pdf_gives_its_sections(tmp_path: Path) -> None:
+    """Each passage is so found under its section and its page."""
+    path = pdf(
+        tmp_path / "a.pdf",
+        [["Terms", "All with tax.", "2. Prices", "A day is 9 euro."], ["A week is 40.", "Ask us."]],
+        outline=[("Prices", 0), ("Contact", 1)],
+    )
+
+    passages = chunk(load(Source(path=path, source="a.pdf")), tokens=ApproximateCounter())
+
+    assert [
+        ("Page 1", "Terms\nAll with tax."),
+        ("Prices > Page 1", "A day is 9 euro."),
+        ("Contact > Page 2", "A week is 40.\nAsk us."),
+    ] == [(passage.heading, passage.text) for passage in passages]
+
+
+@pytest.mark.parametrize(
+    "title", ["Microsoft Word - terms_v2.doc", r"C:\\work\\a", "terms.indd", "(anonymous)"]
+)
+def test_a_title_that_is_a_file_name_is_none(tmp_path: Path, title: str) -> None:
+    """Programs leave it there; the file's present name says more."""
+    assert "Price list" == loaded(pdf(tmp_path / "price-list.pdf", [["x"]], title=title))[1]
 
 
 def test_a_table_of_contents_and_comments_of_a_pdf_mislead_nobody(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from antiphon.tools.retrieval.fusion import standardised
 from antiphon.tools.retrieval.passages import Passage
-from antiphon.tools.retrieval.rerank import standardised, wording_marks
+from antiphon.tools.retrieval.rerank import wording_marks
 
 
 def page(text: str, title: str = "", language: str = "en") -> Passage:

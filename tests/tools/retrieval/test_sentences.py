@@ -38,6 +38,12 @@ def split(text: str) -> list[str]:
         ("> Quote one.\n> Quote two.", ["Quote one.", "Quote two."]),
         ("Run:\n```sh\n# no heading\n\nls\n```\nDone.", ["Run:", "# no heading\n\nls", "Done."]),
         ("Windows line.\r\nNext one.\r\n\r\nEnd.", ["Windows line.", "Next one.", "End."]),
+        ("متى افتتح؟ عام 1907. كان علي.", ["متى افتتح؟", "عام 1907.", "كان علي."]),
+        ("यह १९०७ में खुला। वे कौन थे?", ["यह १९०७ में खुला।", "वे कौन थे?"]),
+        ("Ποιος ήταν; Ο Νίκος· το 300 π.Χ. ήταν.", ["Ποιος ήταν;", "Ο Νίκος· το 300 π.Χ. ήταν."]),
+        ("В 1907 г. на ул. Новой. А. С. Ким.", ["В 1907 г. на ул. Новой.", "А. С. Ким."]),
+        ("Am 5. Mai 1907. Er hat 12. Gut.", ["Am 5. Mai 1907.", "Er hat 12.", "Gut."]),
+        ("“谁？”他问。馆长。", ["“谁？”", "他问。", "馆长。"]),
         ("", []),
         (" \n---\n", []),
     ],
@@ -45,6 +51,14 @@ def split(text: str) -> list[str]:
 def test_text_is_split_where_a_reader_would(text: str, expected: list[str]) -> None:
     """Abbreviations, decimals and initials do not split; lines that stand apart do."""
     assert expected == split(text)
+
+
+def test_thai_is_cut_where_clauses_meet() -> None:
+    """There is no full stop: a space between long clauses ends one, a space in a name does not."""
+    clause = "พิพิธภัณฑ์แห่งนี้เปิดให้เข้าชมทุกวันยกเว้นวันจันทร์และวันหยุดราชการตลอดทั้งปีโดยไม่เก็บค่าเข้าชม"
+    named = f"{clause}โดยคุณสมชาย ใจดี {clause}"
+    assert [clause, clause] == split(f"{clause} {clause}")
+    assert [named] == split(named)
 
 
 PIECES = (

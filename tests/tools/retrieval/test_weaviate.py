@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 from fakes import FakeTelemetry, fake_services
@@ -24,10 +25,21 @@ from antiphon.tools.errors import (
     SettingsError,
 )
 from antiphon.tools.resilience import Breaker
-from antiphon.tools.retrieval.ledger import fields_of, ledger_key, passage_key, tenant_name
+from antiphon.tools.retrieval.ledger import (
+    CHANGING,
+    fields_of,
+    ledger_key,
+    passage_key,
+    tenant_name,
+)
 from antiphon.tools.retrieval.passages import Passage, Where
 from antiphon.tools.retrieval.weaviate import WeaviateKnowledge
-from antiphon.tools.retrieval.weaviate_server import Row
+from antiphon.tools.retrieval.weaviate_server import address
+from antiphon.tools.retrieval.weaviate_session import Row
+from antiphon.tools.retrieval.weaviate_tenants import PATIENCE_S
+
+CLUSTER = "a1b2c3.c0.europe-west3.gcp.weaviate.cloud"
+EXAMPLE = "weaviate.example.com"
 
 
 class Constant:
@@ -72,11 +84,48 @@ async def test_silent_server_meets_the_deadline() -> None:
         await knowledge.close()
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://host"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8080", "ftp://host", "http://", "http://host:port", "http://[::1"]
+)
 def test_wrong_address(url: str) -> None:
     """An address that is none is refused at once."""
     with pytest.raises(SettingsError, match="Weaviate"):
         connect(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://localhost", ("localhost", 8080, False, "localhost", 50051)),
+        ("http://10.0.0.7:8081/", ("10.0.0.7", 8081, False, "10.0.0.7", 50051)),
+        ("https://weaviate.example.com", (EXAMPLE, 443, True, EXAMPLE, 50051)),
+        ("https://weaviate.example.com:8443", (EXAMPLE, 8443, True, EXAMPLE, 50051)),
+        (f"https://{CLUSTER}", (CLUSTER, 443, True, f"grpc-{CLUSTER}", 443)),
+        (f"https://{CLUSTER}:443/v1", (CLUSTER, 443, True, f"grpc-{CLUSTER}", 443)),
+        (f"{CLUSTER}", (CLUSTER, 443, True, f"grpc-{CLUSTER}", 443)),
+        (f"http://{CLUSTER}/", (CLUSTER, 443, True, f"grpc-{CLUSTER}", 443)),
+        (
+            "https://abc.weaviate.network",
+            ("abc.weaviate.network", 443, True, "abc.grpc.weaviate.network", 443),
+        ),
+    ],
+)
+def test_address(url: str, expected: tuple[str, int, bool, str, int]) -> None:
+    """A server answers gRPC on its own host, a cluster in Weaviate Cloud on one derived from it."""
+    found = address(url, grpc_port=50051)
+    assert (found.host, found.port, found.secure, found.grpc_host, found.grpc_port) == expected
+
+
+@pytest.mark.parametrize("host", [CLUSTER, "abc.weaviate.network"])
+def test_cloud_addresses_are_the_clients(host: str) -> None:
+    """What is derived for Weaviate Cloud is what the vendor's own client derives."""
+    weaviate = pytest.importorskip("weaviate")
+    theirs = weaviate.use_async_with_weaviate_cloud(host, None)._connection._connection_params
+    ours = address(host, grpc_port=50051)
+    assert (ours.host, ours.port, ours.secure) == (
+        theirs.http.host, theirs.http.port, theirs.http.secure,
+    )  # fmt: skip
+    assert (ours.grpc_host, ours.grpc_port) == (theirs.grpc.host, theirs.grpc.port)
 
 
 class Lengths:
@@ -113,7 +162,11 @@ def page(source: str, text: str, labels: tuple[str, ...] = ()) -> Passage:
 
 
 def at(
-    server: Server, *, deadline_s: float = 5.0, breaker: Breaker | None = None
+    server: Server,
+    *,
+    deadline_s: float = 5.0,
+    breaker: Breaker | None = None,
+    collection: str = "",
 ) -> WeaviateKnowledge:
     """Return a collection of its own on the server."""
     return WeaviateKnowledge(
@@ -121,7 +174,7 @@ def at(
         grpc_port=server.grpc_port,
         key="",
         embedder=Lengths(),
-        collection=f"Test{uuid.uuid4().hex}",
+        collection=collection or f"Test{uuid.uuid4().hex}",
         deadline_s=deadline_s,
         breaker=breaker,
     )
@@ -210,7 +263,9 @@ async def recovered(knowledge: WeaviateKnowledge, *, within_s: float) -> bool:
 
 
 @pytest.mark.weaviate
-async def test_refused_passages_are_named(weaviate_server: Server) -> None:
+async def test_refused_passages_are_named(
+    weaviate_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     """A passage the server refuses fails the upsert; the next one repairs count and version."""
     knowledge = at(weaviate_server)
     good = [page("a.md", "Lamps."), page("a.md", "Many rugs.")]
@@ -228,6 +283,7 @@ async def test_refused_passages_are_named(weaviate_server: Server) -> None:
     assert await knowledge.inventory(tenant="t") == repaired != broken
     with pytest.raises(KnowledgeError, match="refused 1 of 1"):
         await knowledge.upsert("c.md", [page("c.md", "All wrong.")], tenant="t")
+    assert "wrong" not in caplog.text
     await knowledge.close()
 
 
@@ -250,7 +306,7 @@ async def test_scores_are_explained(weaviate_server: Server) -> None:
 async def test_an_older_schema(weaviate_server: Server, tenant: str) -> None:
     """What an older release stored is served with its labels kept, and moved without embedding."""
     knowledge = at(weaviate_server)
-    name = knowledge._name
+    name = knowledge._tenants._name
     pages = [page("guides/a.md", "Lamps."), page("b.md", "Secret lamps.", labels=("staff",))]
     vectors = await Lengths().embed([one.searchable for one in pages])
     newer = {"tongue", "day", "places", "access"}
@@ -264,8 +320,8 @@ async def test_an_older_schema(weaviate_server: Server, tenant: str) -> None:
     ]
     noted = {"version": "0123", "embedder": "lengths", "languages": '["en"]'}
     async with knowledge._server.call(10) as session:
-        await session.make_ledgers(f"{name}Ledger", tuple(noted))
-        await session.make_passages(name, [f for f in rows[0].fields if f != "terms"])
+        await session.schema.make_ledgers(f"{name}Ledger", tuple(noted))
+        await session.schema.make_passages(name, [f for f in rows[0].fields if f != "terms"])
         await session.insert(name, tenant_name(tenant), rows)
         await session.note(f"{name}Ledger", ledger_key(tenant), noted)
 
@@ -287,7 +343,7 @@ async def test_an_older_schema(weaviate_server: Server, tenant: str) -> None:
     assert sorted(await found(Where(labels=("staff",)))) == ["b.md", "guides/a.md"]
     assert (await knowledge.migrate()).before == 2
     async with knowledge._server.call() as session:
-        assert not await session.exists(name)
+        assert not await session.schema.exists(name)
     await knowledge.close()
 
 
@@ -297,14 +353,95 @@ async def test_a_database_that_was_emptied(weaviate_server: Server) -> None:
     knowledge = at(weaviate_server)
     lamps = [page("a.md", "Lamps.")]
     await knowledge.upsert("a.md", lamps, tenant="t")
-    home = f"{knowledge._name}V2G1"
+    home = f"{knowledge._tenants._name}V2G1"
     async with knowledge._server.call(5) as session:
-        await session.drop_tenant(home, "t-t")
-        await session._client.collections.delete(f"{knowledge._name}Ledger")
+        await session.schema.drop_tenant(home, "t-t")
+        await session._client.collections.delete(f"{knowledge._tenants._name}Ledger")
     with pytest.raises(KnowledgeMissing):
         await knowledge.search("lamps", tenant="t")
     assert (await knowledge.inventory(tenant="t")).sources == {}
     assert await knowledge.remove(["a.md"], tenant="t") == 0
     assert (await knowledge.upsert("a.md", lamps, tenant="t")).added == 1
+    assert await knowledge.search("lamps", tenant="t")
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_a_writer_that_was_killed(weaviate_server: Server) -> None:
+    """The mark of one that will never finish holds the next up for a moment, and no search."""
+    killed = at(weaviate_server)
+    name = killed._tenants._name
+    await killed.upsert("a.md", [page("a.md", "Lamps.")], tenant="other")
+    fresh = killed._tenants.new("t")
+    await killed._tenants.make(fresh)
+    assert await killed._tenants.move(fresh, replace(fresh, version=f"{CHANGING}of the killed"))
+    await killed.close()
+
+    knowledge = at(weaviate_server, collection=name)
+    assert await knowledge.search("lamps", tenant="t") == ()
+    assert (await knowledge.inventory(tenant="t")).sources == {}
+    started = time.monotonic()
+    assert (await knowledge.upsert("a.md", [page("a.md", "Lamps.")], tenant="t")).added == 1
+    assert PATIENCE_S <= time.monotonic() - started < PATIENCE_S + 5
+    started = time.monotonic()
+    await knowledge.upsert("b.md", [page("b.md", "Many rugs.")], tenant="t")
+    assert time.monotonic() - started < PATIENCE_S
+    alone = await knowledge.inventory(tenant="t")
+    await knowledge.remove(["b.md"], tenant="t")
+    same = await knowledge.inventory(tenant="other")
+    assert (await knowledge.inventory(tenant="t")).version == same.version != alone.version
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_an_abandoned_reindex_is_cleared_away(weaviate_server: Server) -> None:
+    """What a reindex that was killed had copied is dropped by the next that finishes."""
+    killed = at(weaviate_server)
+    name = killed._tenants._name
+    await killed.upsert("a.md", [page("a.md", "Lamps.")], tenant="t")
+    ledger = replace(killed._tenants.new("t"), version="1")
+    beside = killed._tenants.next(ledger)
+    await killed._tenants.make(beside)
+    await killed._tenants.store(beside, [page("b.md", "Old rugs.")], [[1.0, 0.0]])
+    await killed.close()
+
+    knowledge = at(weaviate_server, collection=name)
+    await knowledge.reindex()
+    assert [hit.passage.source for hit in await knowledge.search("rugs", tenant="t")] == ["a.md"]
+    async with knowledge._server.call() as session:
+        left = await session.schema.named(f"{name}V")
+    assert set(left) == {f"{name}V2G1", knowledge._tenants.next(ledger).collection}
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_sources_that_wait_are_written_as_one(weaviate_server: Server) -> None:
+    """Of sources stored at once a refused one fails alone, and a later wish for one comes last."""
+    knowledge = at(weaviate_server)
+    await knowledge.upsert("first.md", [page("first.md", "A sofa.")], tenant="t")
+    texts = ["Lamps.", "Many rugs.", "Its vector is wrong.", "Some tall clocks."]
+    outcomes = await asyncio.gather(
+        *(knowledge.upsert(f"{text}.md", [page(f"{text}.md", text)], tenant="t") for text in texts),
+        knowledge.upsert("first.md", [], tenant="t"),
+        knowledge.upsert("first.md", [page("first.md", "A longer sofa.")], tenant="t"),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, KnowledgeError) for one in outcomes] == [at == 2 for at in range(6)]
+    stored = await knowledge.inventory(tenant="t")
+    assert set(stored.sources) == {"first.md", *(f"{texts[at]}.md" for at in (0, 1, 3))}
+    hits = await knowledge.search("sofa", tenant="t")
+    assert "A longer sofa." in {hit.passage.text for hit in hits}
+    await knowledge.close()
+
+
+@pytest.mark.weaviate
+async def test_a_database_that_was_emptied_is_written_to(weaviate_server: Server) -> None:
+    """A writer finds out by itself that everything is gone, and begins anew."""
+    knowledge = at(weaviate_server)
+    await knowledge.upsert("a.md", [page("a.md", "Lamps.")], tenant="t")
+    async with knowledge._server.call(5) as session:
+        for name in await session.schema.named(knowledge._tenants._name):
+            await session.schema.drop(name)
+    assert (await knowledge.upsert("a.md", [page("a.md", "Lamps.")], tenant="t")).added == 1
     assert await knowledge.search("lamps", tenant="t")
     await knowledge.close()

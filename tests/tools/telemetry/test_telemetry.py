@@ -237,8 +237,14 @@ class TestAlerts:
                 "model_outage",
                 "critical",
             ),
+            (
+                {"failed": True, "failure": "retrieve_context: knowledge_unavailable"},
+                "knowledge_outage",
+                "knowledge_outage",
+                "critical",
+            ),
         ],
-        ids=["latency", "cost", "safety", "outage"],
+        ids=["latency", "cost", "safety", "outage", "knowledge"],
     )
     def test_one_turn_over_a_threshold_fires(
         self, changes: dict[str, object], rule: str, incident: str, severity: str
@@ -255,8 +261,16 @@ class TestAlerts:
             {"violations": (("injection", "high", "blocked"), ("pii", "critical", "noted"))},
             {"model_failures": ("a: timeout", "a: timeout", "b: timeout")},
             {"failed": True},
+            {"failed": True, "failure": "retrieve_context: knowledge_loading"},
         ],
-        ids=["10 s", "10 cents", "not both critical and blocked", "two of one", "one failure"],
+        ids=[
+            "10 s",
+            "10 cents",
+            "not both critical and blocked",
+            "two of one",
+            "one failure",
+            "pages being read",
+        ],
     )
     def test_at_the_threshold_nothing_fires(self, changes: dict[str, object]) -> None:
         """The guide's limits are exceeded, not met."""
@@ -304,6 +318,23 @@ class TestAlerts:
             clock.now += seconds
             fired.append(len(alerts.check(slow)))
         assert fired == [1, 0, 0, 1]
+
+    def test_a_knowledge_that_comes_and_goes_is_told_of_every_half_minute(self) -> None:
+        """The first turn fires at once; the details say where to look whether it is back."""
+        clock = Clock()
+        alerts = Alerts(clock=clock)
+        failing = replace(TURN, failed=True, failure="retrieve_context: knowledge_unavailable")
+        fired = []
+        for seconds in (0, 10, 20):
+            clock.now += seconds
+            fired.append([alert.details for alert in alerts.check(failing)])
+        details = {
+            "turn": TURN.turn,
+            "tenant": TURN.tenant,
+            "node": "retrieve_context",
+            "failure": "knowledge_unavailable",
+        }
+        assert fired == [[details], [], [details]]
 
     def test_models_rest_apart(self) -> None:
         """An outage of one model does not silence the outage of the next."""

@@ -1,0 +1,185 @@
+"""Models in ONNX, run on the processor without PyTorch: an embedder and cross-encoders."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.tools.errors import ModelUnavailable, SettingsError
+from antiphon.tools.retrieval.passages import Passage
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Encoding, Tokenizer
+
+Vectors = NDArray[np.float32]
+WEIGHTS = (
+    "model_quantized.onnx",
+    "model_int8.onnx",
+    "model.onnx",
+    "onnx/model_quantized.onnx",
+    "onnx/model_int8.onnx",
+    "onnx/model_qint8_avx512.onnx",
+    "onnx/model_quint8_avx2.onnx",
+    "onnx/model.onnx",
+)
+"""Where published models keep their ONNX weights, those of 8 bits first."""
+
+
+class OnnxEncoder:
+    """A BERT-like encoder with mean pooling, as sentence-transformers would run it."""
+
+    def __init__(
+        self, weights: Path, tokenizer: Path, *, threads: int, batch_tokens: int, tokens: int
+    ) -> None:
+        """Load the weights and the tokenizer."""
+        self._session = load_session(weights, threads=threads)
+        self._tokenizer = load_tokenizer(tokenizer, tokens=tokens)
+        self._batch_tokens = batch_tokens
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors; texts of like length share a batch, so little is padded."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
+            vectors[rows] = self._pool([encoded[row] for row in rows])
+        return vectors
+
+    def _pool(self, encoded: Sequence[Encoding]) -> Vectors:
+        fed = feed(self._session, encoded)
+        hidden = np.asarray(self._session.run(None, fed)[0], dtype=np.float32)
+        weight = fed["attention_mask"][:, :, None].astype(np.float32)
+        return unit((hidden * weight).sum(axis=1) / weight.sum(axis=1))
+
+
+class OnnxReranker:
+    """A cross-encoder in ONNX from a folder: reads query and passage together, without PyTorch."""
+
+    weight = 1.0
+
+    def __init__(
+        self, folder: Path, *, tokens: int = 256, batch_tokens: int = 2048, threads: int = 2
+    ) -> None:
+        """Load nothing yet; a pair is cut to `tokens`, the longer text first."""
+        self.name = str(folder)
+        self._folder = folder
+        self._tokens = tokens
+        self._batch_tokens = batch_tokens
+        self._threads = threads
+        self._model: tuple[InferenceSession, Tokenizer] | None = None
+        self._lock = threading.Lock()
+
+    async def marks(self, query: str, passages: Sequence[Passage]) -> Sequence[float]:
+        """Return the model's score of each passage.
+
+        Raises:
+            ModelUnavailable: an earlier call, given up by its caller, is not done yet.
+            SettingsError: the folder holds no such model.
+        """
+        pairs = [(query, passage.searchable) for passage in passages]
+        return await asyncio.to_thread(self._marks, pairs)
+
+    def _marks(self, pairs: list[tuple[str, str]]) -> list[float]:
+        # A caller that gave up cannot stop its thread: the next must not queue behind it.
+        if not self._lock.acquire(blocking=False):
+            raise ModelUnavailable(f"the reranker {self.name!r} is still at work")
+        try:
+            self._model = self._model or self._load()
+            session, tokenizer = self._model
+            encoded = tokenizer.encode_batch(pairs)
+            marks = np.empty(len(pairs))
+            for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
+                found = session.run(None, feed(session, [encoded[row] for row in rows]))[0]
+                marks[rows] = np.asarray(found, dtype=np.float64).reshape(len(rows), -1)[:, 0]
+            return [float(mark) for mark in marks]
+        finally:
+            self._lock.release()
+
+    def _load(self) -> tuple[InferenceSession, Tokenizer]:
+        weights, tokenizer = onnx_weights(self._folder), self._folder / "tokenizer.json"
+        if weights is None or not tokenizer.is_file():
+            raise SettingsError(
+                f"reranker {self.name!r} lacks ONNX weights or its tokenizer.json",
+                hint=f"the folder needs tokenizer.json and one of {', '.join(WEIGHTS)}",
+            )
+        read = load_tokenizer(tokenizer, tokens=self._tokens)
+        return load_session(weights, threads=self._threads), read
+
+
+def onnx_weights(folder: Path) -> Path | None:
+    """Return the quickest ONNX weights that a model's folder holds."""
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def load_session(weights: Path, *, threads: int) -> InferenceSession:
+    """Open a model on the processor. Raises SettingsError."""
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        Fail,
+        InvalidGraph,
+        InvalidProtobuf,
+    )
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(
+            str(weights), options, providers=["CPUExecutionProvider"]
+        )
+    except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        raise SettingsError(f"{weights.name} is not an ONNX model: {error}") from error
+
+
+def load_tokenizer(path: Path, *, tokens: int) -> Tokenizer:
+    """Open a tokenizer that cuts at so many tokens and pads nothing. Raises SettingsError."""
+    from tokenizers import Tokenizer
+
+    try:
+        found: Tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The library raises Exception itself.
+        raise SettingsError(f"{path.name} is not a tokenizer: {error}") from error
+    found.enable_truncation(tokens)
+    found.no_padding()
+    return found
+
+
+def batches(lengths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Yield rows that fit a batch once padded to the longest; one alone may be longer."""
+    rows: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if rows and (len(rows) + 1) * lengths[row] > room:
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows
+
+
+def feed(session: InferenceSession, encoded: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
+    """Pad texts into the arrays that a model asks for."""
+    shape = (len(encoded), max(len(one.ids) for one in encoded))
+    arrays = {
+        name: np.zeros(shape, dtype=np.int64)
+        for name in ("input_ids", "attention_mask", "token_type_ids")
+    }
+    for row, one in enumerate(encoded):
+        arrays["input_ids"][row, : len(one.ids)] = one.ids
+        arrays["attention_mask"][row, : len(one.ids)] = 1
+        arrays["token_type_ids"][row, : len(one.ids)] = one.type_ids
+    wanted = {one.name for one in session.get_inputs()}
+    return {name: array for name, array in arrays.items() if name in wanted}
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Scale rows to length one; a row of zeros stays."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
