@@ -1,7 +1,8 @@
 """What can be quoted from a passage: whole sentences, list items, table rows and blocks of code.
 
 An item or a row means little alone, so it carries what introduces it: the line before the list,
-else the heading above it, the header of the table. A heading is never quoted for itself.
+else the heading above it, the header of the table. Headings and questions say nothing for
+themselves and are never quoted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ COLUMNS = " | "
 """What parts the column names at the end of the heading of a passage from within a table."""
 RULED = re.compile(r"[ \t:|]*-[ \t:|-]*")
 """The line under a table's header."""
+QUESTION_END = re.compile(r"(?:[?？؟]|(?<=[\u0370-\u03ff])[;\u037e])[\"'”’»)\]]*$")
 SENTENCE_END = re.compile(rf"[{ENDS}][\"'”’»)\]]*$")
 
 
@@ -44,6 +46,8 @@ class Quote:
     """What introduces an item: shown once before the items quoted."""
     under: str = ""
     """The heading above it."""
+    asked: str = ""
+    """The question before it, which it answers: never quoted, but compared."""
     group: int = 0
     """Units of one list, and the line that introduces it, share it; 0 outside lists."""
 
@@ -55,13 +59,14 @@ class Quote:
     @property
     def placed(self) -> str:
         """The unit under its title and heading, which say what it is about."""
-        parts = dict.fromkeys((self.card.title, self.under, self.lead.rstrip(": "), self.text))
+        lead = self.lead.rstrip(": ")
+        parts = dict.fromkeys((self.card.title, self.under, self.asked, lead, self.text))
         return ": ".join(part for part in parts if part)
 
     @property
     def wording(self) -> str:
         """What is compared with the question: the unit with the line that introduces it."""
-        return f"{self.lead} {self.text}" if self.lead else self.text
+        return " ".join(filter(None, (self.asked, self.lead, self.text)))
 
     @property
     def words(self) -> int:
@@ -93,6 +98,7 @@ class _Reader:
         self._in_list = False
         self._in_table = False
         self._steps = False
+        self._asked = ""
 
     def read(self) -> tuple[Quote, ...]:
         """Return the units in order."""
@@ -105,6 +111,7 @@ class _Reader:
                 self._block(unit)
             elif HEADING.match(text, line):
                 self._prose, self._in_list, self._in_table = "", False, False
+                self._asked = ""
                 self._heading = _clean(unit)
             elif text[line:start].strip() == "|":
                 self._row(unit, _line_after(text, end))
@@ -162,17 +169,22 @@ class _Reader:
     def _sentence(self, unit: str) -> None:
         shown = _clean(unit)
         self._prose, self._in_list, self._in_table, self._header = shown, False, False, []
+        if QUESTION_END.search(shown):
+            self._asked = shown
+            return
         # A line that only introduces the list below it belongs to that list.
-        self._add("prose", shown, group=self._group + 1 if shown.endswith(":") else 0)
+        self._add("prose", shown, group=self._group + 1 if shown.endswith((":", "：")) else 0)
 
     def _add(self, kind: Kind, text: str, *, lead: str = "", group: int = 0) -> None:
         index = len(self._found)
         self._found.append(
             Quote(
                 card=self._card, index=index, kind=kind, text=text, lead=lead,
-                under=self._heading, group=group,
+                under=self._heading, asked=self._asked, group=group,
             )
         )  # fmt: skip
+        if kind not in ("item", "step"):
+            self._asked = ""
 
 
 def _line_after(text: str, end: int) -> str:

@@ -60,15 +60,21 @@ class SqliteKnowledge:
         return await asyncio.to_thread(self._search, query, vector, tenant, limit, seen)
 
     async def upsert(self, source: str, passages: Sequence[Passage], *, tenant: str) -> Change:
-        """Make `source` consist of exactly these passages; embed only those that are new."""
+        """Make `source` consist of exactly these passages; embed only texts that are new."""
         wanted = {passage.id: passage for passage in passages}
         stored = await asyncio.to_thread(self._file.digests, source, tenant=tenant)
         fresh = [p for p in wanted.values() if stored.get(p.id) != digest(p)]
-        made = await self._embedder.embed([p.searchable for p in fresh]) if fresh else []
-        vectors = {
-            p.id: np.asarray(vector, dtype=np.float32)
-            for p, vector in zip(fresh, made, strict=True)
+        known: dict[str, Vectors] = {}
+        if fresh and stored:
+            # An edit above a passage moves it: another passage, the same vector.
+            known = await asyncio.to_thread(self._file.vectors, source, tenant=tenant)
+        texts = [text for p in fresh if (text := p.searchable) not in known]
+        made = await self._embedder.embed(texts) if texts else []
+        known |= {
+            text: np.asarray(vector, dtype=np.float32)
+            for text, vector in zip(texts, made, strict=True)
         }
+        vectors = {p.id: known[p.searchable] for p in fresh}
         return await asyncio.to_thread(self._file.replace, source, wanted, vectors, tenant)
 
     async def remove(self, sources: Sequence[str], *, tenant: str) -> int:

@@ -94,6 +94,17 @@ class PassageFile:
             self._check_embedder(db, tenant)
             return {i: d for _, i, d in _stored(db, _tenant(db, tenant), source)}
 
+    def vectors(self, source: str, *, tenant: str) -> dict[str, Vectors]:
+        """Return the vector of each text stored for a source."""
+        with self.reading() as db:
+            found = db.execute(
+                f"SELECT {COLUMNS}, vector FROM passages WHERE tenant = ? AND source = ?",  # noqa: S608
+                (_tenant(db, tenant), source),
+            )
+            return {
+                restore(row[:-1]).searchable: np.frombuffer(row[-1], dtype="<f4") for row in found
+            }
+
     def replace(
         self,
         source: str,

@@ -43,19 +43,20 @@ class Search:
 
     async def hits(self, look: Look, *, limit: int) -> list[Hit]:
         """Return the best: the query moves towards what is found first and looks again."""
-        first = (await self._judged(look))[:FEEDBACK_FROM]
+        first = (await self._judged(look, explain=False))[:FEEDBACK_FROM]
         towards = (await self._rows(first)).values()
         if not towards:
             return []
         vector = np.asarray(look.vector, dtype=np.float32)
         moved = vector + FEEDBACK * np.mean([row.vector for row in towards], axis=0)
-        judged = (await self._judged(replace(look, vector=moved.tolist())))[:limit]
+        again = replace(look, vector=moved.tolist())
+        judged = (await self._judged(again, explain=True))[:limit]
         rows = await self._rows(judged, fields=PASSAGE)
         return [_hit(one, rows[one.key], vector) for one in judged if one.key in rows]
 
-    async def _judged(self, look: Look) -> list[Judged]:
+    async def _judged(self, look: Look, *, explain: bool) -> list[Judged]:
         """Return the candidates in the order of what both legs say of each."""
-        rows = await self._session.hybrid(self._home, self._tenant, look)
+        rows = await self._session.hybrid(self._home, self._tenant, look, explain=explain)
         keys = [row.key for row in rows]
         if not keys:
             return []

@@ -174,7 +174,7 @@ class Session:
         counts = {str(g.grouped_by.value): g.total_count or 0 for g in found.groups}
         return dict(sorted((source, n) for source, n in counts.items() if n))
 
-    async def hybrid(self, name: str, tenant: str, look: Look) -> list[Row]:
+    async def hybrid(self, name: str, tenant: str, look: Look, *, explain: bool) -> list[Row]:
         """Return the best by relative-score fusion, without fields. Raises Vanished."""
         from weaviate.classes.query import HybridFusion, MetadataQuery
 
@@ -190,7 +190,7 @@ class Session:
                 limit=look.limit,
                 filters=_condition(look.must),
                 return_properties=False,
-                return_metadata=MetadataQuery(score=True, explain_score=True),
+                return_metadata=MetadataQuery(score=True, explain_score=explain),
             )
         return [_row(one) for one in found.objects]
 

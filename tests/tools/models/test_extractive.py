@@ -403,3 +403,14 @@ async def test_other_scripts_are_quoted_in_sentences(
 
     assert answer in reply.text
     assert len(reply.text) < len(text) + 10
+
+
+async def test_a_question_in_a_page_is_not_the_answer(embedder: MiniLM) -> None:
+    """Of questions and answers the answer is quoted, found by its question."""
+    page = "Do you ship to Norway? Yes, within a week.\n\nIs there a shop? There are two shops."
+    asked = [SystemMessage(fence([card(1, page)])), HumanMessage("Do you ship to Norway?")]
+
+    reply = await Extractive(embedder).ainvoke(asked)
+
+    assert reply.text.startswith("Yes, within a week. [1]")
+    assert "?" not in reply.text

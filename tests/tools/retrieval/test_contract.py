@@ -120,6 +120,26 @@ async def test_upsert_is_idempotent(knowledge: Closable, embedder: Counting) -> 
     assert await knowledge.inventory(tenant="acme") == before
 
 
+async def test_what_only_moved_is_not_embedded_again(
+    knowledge: Closable, embedder: Counting
+) -> None:
+    """A line put in at the top gives every passage another place, and keeps every vector."""
+    pages = [passage("a.md", text) for text in SHOP.values()]
+    await knowledge.upsert("a.md", pages, tenant="acme")
+    before = await knowledge.search("lamp warranty", tenant="acme", limit=1)
+    embedder.calls.clear()
+    moved = [
+        replace(one, id=f"moved-{one.id}", start=one.start + 9, end=one.end + 9) for one in pages
+    ]
+    new = passage("a.md", "New here.")
+    change = await knowledge.upsert("a.md", [new, *moved], tenant="acme")
+    assert (change.added, change.removed) == (5, 4)
+    assert embedder.calls == [1]
+    after = await knowledge.search("lamp warranty", tenant="acme", limit=1)
+    assert after[0].passage in moved
+    assert after[0].cosine == pytest.approx(before[0].cosine, abs=1e-5)
+
+
 async def test_upsert_replaces_what_changed(knowledge: Closable, embedder: Counting) -> None:
     """Only new passages are embedded, in one call; passages no longer given are gone."""
     pages = [passage("a.md", text) for text in SHOP.values()]
