@@ -40,6 +40,7 @@ class Search:
         self._session = session
         self._home = home
         self._tenant = tenant
+        self._keyword: dict[uuid.UUID, float] = {}
 
     async def hits(self, look: Look, *, limit: int) -> list[Hit]:
         """Return the best: the query moves towards what is found first and looks again."""
@@ -60,12 +61,14 @@ class Search:
         keys = [row.key for row in rows]
         if not keys:
             return []
+        unread = [key for key in keys if key not in self._keyword]
         words, near = await asyncio.gather(
-            self._session.keyword(self._home, self._tenant, look.words, keys),
+            self._session.keyword(self._home, self._tenant, look.words, unread),
             self._session.cosines(self._home, self._tenant, look.vector, keys),
         )
         # The server leaves out a constant of the formula that the SQLite backend has.
-        keyword = [words.get(key, 0.0) * (K1 + 1) for key in keys]
+        self._keyword |= {key: words.get(key, 0.0) * (K1 + 1) for key in unread}
+        keyword = [self._keyword[key] for key in keys]
         scores = zmuv(keyword, [near.get(key, -1.0) for key in keys], look.alpha)
         return [
             Judged(

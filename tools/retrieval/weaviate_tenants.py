@@ -20,12 +20,14 @@ from antiphon.tools.errors import KnowledgeError, KnowledgeMissing
 from antiphon.tools.retrieval.ledger import (
     FIELDS,
     NOTED,
+    PASSAGE,
     SCHEMA,
     Ledger,
     fields_of,
     ledger_key,
     ledger_of,
     passage_key,
+    passage_of,
     tenant_name,
 )
 from antiphon.tools.retrieval.passages import Embedder, Passage
@@ -137,6 +139,21 @@ class Tenants:
             # The filter knows no space around a name, and other names differ in nothing else.
             if source in found:
                 found[source][key] = made
+        return found
+
+    async def vectors(self, ledger: Ledger, ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        """Return the vectors of these passages by what was embedded."""
+        found: dict[str, Sequence[float]] = {}
+        keys = [passage_key(ledger.tenant, one) for one in ids]
+        for start in range(0, len(keys), BATCH):
+            async with self._server.call(WRITE_DEADLINES) as session:
+                rows = await session.of_keys(
+                    ledger.collection,
+                    tenant_name(ledger.tenant),
+                    keys[start : start + BATCH],
+                    PASSAGE,
+                )
+            found |= {passage_of(row.fields).searchable: row.vector for row in rows.values()}
         return found
 
     async def all_digests(self, ledger: Ledger) -> list[str]:

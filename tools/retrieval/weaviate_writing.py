@@ -111,7 +111,7 @@ class Writing:
             count = ledger.changing or bool(changes)
             if not (plan.fresh or plan.gone or count):
                 return plan.changes
-            await self._embed(plan, vectors)
+            await self._embed(ledger, plan, vectors)
             mark = self._mark(ledger, plan)
             if not ledger.version or mark.collection != ledger.collection:
                 await self._tenants.make(mark)
@@ -151,12 +151,17 @@ class Writing:
             ),
         )
 
-    async def _embed(self, plan: Plan, vectors: dict[str, Sequence[float]]) -> None:
-        """Add the vectors that are not there yet, by digest."""
+    async def _embed(self, ledger: Ledger, plan: Plan, vectors: dict[str, Sequence[float]]) -> None:
+        """Add the vectors that are not there yet, by digest; what only moved keeps its own."""
         texts = {key: one.searchable for key, one in plan.fresh.items() if key not in vectors}
-        if texts:
-            made = await self._embedder.embed(list(texts.values()))
-            vectors.update(zip(texts, made, strict=True))
+        if not texts:
+            return
+        same = ledger.embedder == self._embedder.name
+        known = await self._tenants.vectors(ledger, plan.gone) if same and plan.gone else {}
+        fresh = [text for text in dict.fromkeys(texts.values()) if text not in known]
+        made = await self._embedder.embed(fresh) if fresh else []
+        known.update(zip(fresh, made, strict=True))
+        vectors.update((key, known[text]) for key, text in texts.items())
 
     async def _store(
         self, mark: Ledger, plan: Plan, vectors: Mapping[str, Sequence[float]]
