@@ -347,6 +347,7 @@ async def ingest(
     """
     from antiphon.graphs.ingest import ingest_paths, redactor
     from antiphon.tools.retrieval.fetching import Fetcher
+    from antiphon.tools.retrieval.origins import Origins
 
     services = runtime.services
     knowledge, assistant = services.knowledge, services.assistant
@@ -361,6 +362,7 @@ async def ingest(
         progress=progress,
         redactor=redactor(PatternDetector()) if wanted else None,
         fetch=Fetcher(allow_private=allow_private).fetched,
+        origins=Origins(runtime.folder / "origins.json"),
     )
     if context.replace and not context.dry_run and declared:
         await declared.by_hand(context.tenant)

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast
@@ -35,6 +35,7 @@ from antiphon.tools.privacy import Detector
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.fetching import Fetcher, page
 from antiphon.tools.retrieval.loaders import discover
+from antiphon.tools.retrieval.origins import Origins, gives
 from antiphon.tools.tokens import TokenCounter
 
 Next = Literal["load", "embed_and_upsert", "conclude"]
@@ -139,8 +140,11 @@ async def ingest_paths(
     progress: Progress | None = None,
     redactor: Redactor | None = None,
     fetch: Fetch | None = None,
+    origins: Origins | None = None,
 ) -> dict[str, object]:
     """Ingest files, folders and pages; return the report of `antiphon ingest --json`.
+
+    With `origins`, what a folder gave before and no longer holds is forgotten.
 
     Raises:
         InputError: a path does not exist, or there is no document below the paths.
@@ -148,6 +152,10 @@ async def ingest_paths(
     """
     began = time.perf_counter()
     sources = await asyncio.to_thread(discover, paths) if paths else ()
+    given = gives(paths, sources)
+    if origins is not None:
+        vanished = await asyncio.to_thread(origins.vanished, context.tenant, given)
+        context = replace(context, vanished=vanished)
     sources += tuple(page(url) for url in dict.fromkeys(urls))
     graph = build_ingest(knowledge, tokens, redactor=redactor, fetch=fetch).compile(name="ingest")
     report = Report()
@@ -168,6 +176,8 @@ async def ingest_paths(
         if progress and known.done > report.done:
             progress(known.done, len(sources), known.passages)
         report = known
+    if origins is not None and given and report.files and not context.dry_run:
+        await asyncio.to_thread(origins.note, context.tenant, given)
     return {
         **asdict(report),
         "failed": [asdict(rejected) for rejected in report.failed],

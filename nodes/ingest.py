@@ -44,6 +44,8 @@ class IngestContext:
     tenant: str = "default"
     replace: bool = False
     """Forget every source that is not among the files."""
+    vanished: tuple[str, ...] = ()
+    """Sources to forget: their files are gone from where they were."""
     dry_run: bool = False
     """Change nothing; `added`, `unchanged` and `removed` are then told from passage counts."""
     labels: tuple[str, ...] = ()
@@ -299,7 +301,7 @@ async def _grown(
 
 
 def conclude(knowledge: Knowledge) -> IngestNode:
-    """Forget the sources that are to be replaced, and name the version that now stands.
+    """Forget the sources that vanished or are to be replaced; name the version that now stands.
 
     A file that failed this time keeps what is stored of it, and where no file at all was taken
     in nothing is forgotten: a wrong mount must not empty the knowledge.
@@ -308,8 +310,9 @@ def conclude(knowledge: Knowledge) -> IngestNode:
     async def settle(state: IngestState, *, runtime: Runtime[IngestContext]) -> IngestState:
         context, report = runtime.context, state["report"]
         inventory = await knowledge.inventory(tenant=context.tenant)
-        stale = inventory.sources.keys() - {source.source for source in state["sources"]}
-        if context.replace and report.files and stale:
+        others = inventory.sources.keys() - {source.source for source in state["sources"]}
+        stale = others if context.replace else others & set(context.vanished)
+        if report.files and stale:
             if context.dry_run:
                 gone = sum(inventory.sources[source] for source in stale)
             else:

@@ -19,6 +19,7 @@ from antiphon.tools.privacy import PatternDetector
 from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
 from antiphon.tools.retrieval.loaders import discover
 from antiphon.tools.retrieval.local import SqliteKnowledge
+from antiphon.tools.retrieval.origins import Origins
 from antiphon.tools.tokens import ApproximateCounter
 
 TOKENS = ApproximateCounter()
@@ -132,7 +133,7 @@ async def test_a_bad_file_is_told_and_the_rest_goes_on(shelf: Shelf, folder: Pat
 
 
 async def test_only_replace_forgets_what_vanished(shelf: Shelf, folder: Path) -> None:
-    """A file that is gone stays known until the knowledge is to be exactly these paths."""
+    """Without notes, a file that is gone stays until the knowledge is to be exactly these paths."""
     await ingest_paths(shelf, TOKENS, [folder], context=IngestContext())
     (folder / "returns.md").unlink()
 
@@ -142,6 +143,45 @@ async def test_only_replace_forgets_what_vanished(shelf: Shelf, folder: Path) ->
     replaced = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(replace=True))
     assert (2, {"sub/ship.txt"}) == (replaced["removed"], set(shelf.texts()))
     assert replaced["knowledge_version"] != kept["knowledge_version"]
+
+
+async def test_a_folder_read_again_forgets_what_vanished_from_it(
+    shelf: Shelf, folder: Path, tmp_path: Path
+) -> None:
+    """Only what this folder gave is forgotten, for this tenant, and only by a run that is real."""
+    origins = Origins(tmp_path / "notes" / "origins.json")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "hours.md").write_text("Open on weekdays.")
+
+    async def run(path: Path, **turned: bool) -> object:
+        context = IngestContext(**turned)  # type: ignore[arg-type]
+        report = await ingest_paths(shelf, TOKENS, [path], context=context, origins=origins)
+        return report["removed"]
+
+    await run(folder)
+    await run(other)
+    (folder / "returns.md").unlink()
+
+    assert await run(folder, dry_run=True) == 2
+    assert set(shelf.texts()) == {"hours.md", "returns.md", "sub/ship.txt"}
+    assert await run(other) == 0
+    assert await run(folder) == 2
+    assert set(shelf.texts()) == {"hours.md", "sub/ship.txt"}
+    assert await run(folder) == 0
+
+
+async def test_damaged_notes_forget_nothing(shelf: Shelf, folder: Path, tmp_path: Path) -> None:
+    """Without a readable note of what a folder gave, everything stays, and is noted anew."""
+    notes = tmp_path / "origins.json"
+    origins = Origins(notes)
+    await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(), origins=origins)
+    (folder / "returns.md").unlink()
+    for damage in ("{", "[]", '{"default": 3}', '{"default": {"x": 1}}'):
+        notes.write_text(damage)
+        kept = await ingest_paths(shelf, TOKENS, [folder], context=IngestContext(), origins=origins)
+        assert kept["removed"] == 0
+    assert "sub/ship.txt" in notes.read_text()
 
 
 async def test_replace_keeps_a_file_that_fails_this_time(shelf: Shelf, folder: Path) -> None:
@@ -433,6 +473,7 @@ from pathlib import Path
 from antiphon.graphs.ingest import ingest_paths
 from antiphon.nodes.ingest import IngestContext
 from antiphon.tools.retrieval.local import SqliteKnowledge
+from antiphon.tools.retrieval.origins import Origins
 from antiphon.tools.tokens import ApproximateCounter
 
 class Slow:

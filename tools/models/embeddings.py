@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from antiphon.tools.errors import SettingsError
-from antiphon.tools.models.onnx_encoders import OnnxEncoder, OnnxReranker, Vectors, onnx_weights
+from antiphon.tools.models.cross_encoder import CrossEncoderReranker
+from antiphon.tools.models.onnx_encoders import OnnxEncoder, OnnxScorer, Vectors, onnx_weights
 from antiphon.tools.retrieval.analysis import primary
 from antiphon.tools.retrieval.passages import Embedder
 from antiphon.tools.retrieval.rerank import WORDING, Reranker
@@ -234,14 +235,17 @@ def make_reranker(name: str) -> Reranker | None:
 
     A folder with ONNX weights runs without PyTorch, on a processor several times as quick.
     """
-    from antiphon.tools.models.torch_encoders import CrossEncoderReranker
+    from antiphon.tools.models.torch_encoders import TorchScorer
 
     if name in {"", "wording"}:
         return WORDING
     if name == "none":
         return None
     folder = Path(name)
-    return OnnxReranker(folder) if onnx_weights(folder) else CrossEncoderReranker(name)
+    onnx = onnx_weights(folder) is not None
+    return CrossEncoderReranker(
+        name, partial(OnnxScorer, folder) if onnx else partial(TorchScorer, name)
+    )
 
 
 def on_accelerator(*, tokens: int) -> Encoder | None:

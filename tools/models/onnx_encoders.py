@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.tools.errors import ModelUnavailable, SettingsError
-from antiphon.tools.retrieval.passages import Passage
+from antiphon.tools.errors import SettingsError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -58,58 +55,32 @@ class OnnxEncoder:
         return unit((hidden * weight).sum(axis=1) / weight.sum(axis=1))
 
 
-class OnnxReranker:
-    """A cross-encoder in ONNX from a folder: reads query and passage together, without PyTorch."""
-
-    weight = 1.0
+class OnnxScorer:
+    """A cross-encoder from a folder: ONNX weights and tokenizer.json."""
 
     def __init__(
         self, folder: Path, *, tokens: int = 256, batch_tokens: int = 2048, threads: int = 2
     ) -> None:
-        """Load nothing yet; a pair is cut to `tokens`, the longer text first."""
-        self.name = str(folder)
-        self._folder = folder
-        self._tokens = tokens
-        self._batch_tokens = batch_tokens
-        self._threads = threads
-        self._model: tuple[InferenceSession, Tokenizer] | None = None
-        self._lock = threading.Lock()
-
-    async def marks(self, query: str, passages: Sequence[Passage]) -> Sequence[float]:
-        """Return the model's score of each passage.
-
-        Raises:
-            ModelUnavailable: an earlier call, given up by its caller, is not done yet.
-            SettingsError: the folder holds no such model.
-        """
-        pairs = [(query, passage.searchable) for passage in passages]
-        return await asyncio.to_thread(self._marks, pairs)
-
-    def _marks(self, pairs: list[tuple[str, str]]) -> list[float]:
-        # A caller that gave up cannot stop its thread: the next must not queue behind it.
-        if not self._lock.acquire(blocking=False):
-            raise ModelUnavailable(f"the reranker {self.name!r} is still at work")
-        try:
-            self._model = self._model or self._load()
-            session, tokenizer = self._model
-            encoded = tokenizer.encode_batch(pairs)
-            marks = np.empty(len(pairs))
-            for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
-                found = session.run(None, feed(session, [encoded[row] for row in rows]))[0]
-                marks[rows] = np.asarray(found, dtype=np.float64).reshape(len(rows), -1)[:, 0]
-            return [float(mark) for mark in marks]
-        finally:
-            self._lock.release()
-
-    def _load(self) -> tuple[InferenceSession, Tokenizer]:
-        weights, tokenizer = onnx_weights(self._folder), self._folder / "tokenizer.json"
+        """Load it; a pair is cut to `tokens`, the longer text first. Raises SettingsError."""
+        weights, tokenizer = onnx_weights(folder), folder / "tokenizer.json"
         if weights is None or not tokenizer.is_file():
             raise SettingsError(
-                f"reranker {self.name!r} lacks ONNX weights or its tokenizer.json",
+                f"reranker {str(folder)!r} lacks ONNX weights or its tokenizer.json",
                 hint=f"the folder needs tokenizer.json and one of {', '.join(WEIGHTS)}",
             )
-        read = load_tokenizer(tokenizer, tokens=self._tokens)
-        return load_session(weights, threads=self._threads), read
+        self._tokenizer = load_tokenizer(tokenizer, tokens=tokens)
+        self._session = load_session(weights, threads=threads)
+        self._batch_tokens = batch_tokens
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the score of each pair."""
+        encoded = self._tokenizer.encode_batch(list(pairs))
+        marks = np.empty(len(pairs))
+        for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
+            fed = feed(self._session, [encoded[row] for row in rows])
+            found = np.asarray(self._session.run(None, fed)[0], dtype=np.float64)
+            marks[rows] = found.reshape(len(rows), -1)[:, 0]
+        return [float(mark) for mark in marks]
 
 
 def onnx_weights(folder: Path) -> Path | None:

@@ -5,21 +5,18 @@ Importing it takes up to 20 s, so it happens when the first text is to be read.
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from antiphon.tools.errors import ModelUnavailable, SettingsError
+from antiphon.tools.errors import SettingsError
 from antiphon.tools.models.embeddings import Encoder, Remembered
 from antiphon.tools.models.onnx_encoders import Vectors
-from antiphon.tools.retrieval.passages import Passage
 
 if TYPE_CHECKING:
-    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from sentence_transformers import SentenceTransformer
 
 
 class SentenceTransformerEmbedder(Remembered):
@@ -67,55 +64,28 @@ class TorchEncoder:
         return np.asarray(found, dtype=np.float32)
 
 
-class CrossEncoderReranker:
-    """Any sentence-transformers cross-encoder by name or folder: reads query and passage together.
-
-    It loads in the background of the first search, which keeps the order it had.
-    """
-
-    weight = 1.0
+class TorchScorer:
+    """A cross-encoder of any kind that sentence-transformers reads."""
 
     def __init__(self, name_or_path: str, *, batch: int = 16) -> None:
-        """Load nothing yet."""
-        self.name = name_or_path
-        self._batch = batch
-        self._model: CrossEncoder | None = None
-        self._lock = threading.Lock()
-
-    async def marks(self, query: str, passages: Sequence[Passage]) -> Sequence[float]:
-        """Return the model's score of each passage.
-
-        Raises:
-            ModelUnavailable: an earlier call, given up by its caller, is not done yet.
-            SettingsError: there is no such model.
-        """
-        pairs = [(query, passage.searchable) for passage in passages]
-        return await asyncio.to_thread(self._marks, pairs)
-
-    def _marks(self, pairs: list[tuple[str, str]]) -> list[float]:
-        # A caller that gave up cannot stop its thread: the next must not queue behind it.
-        if not self._lock.acquire(blocking=False):
-            raise ModelUnavailable(f"the reranker {self.name!r} is still at work")
-        try:
-            if self._model is None:
-                self._model = self._load()
-            found = self._model.predict(
-                pairs, batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
-            )
-            return [float(mark) for mark in np.asarray(found).reshape(len(pairs), -1)[:, 0]]
-        finally:
-            self._lock.release()
-
-    def _load(self) -> CrossEncoder:
+        """Load it. Raises SettingsError."""
         from sentence_transformers import CrossEncoder
 
         try:
-            return CrossEncoder(self.name)
+            self._model = CrossEncoder(name_or_path)
         except (OSError, ValueError) as error:
             raise SettingsError(
-                f"reranker {self.name!r} could not be loaded: {error}",
+                f"reranker {name_or_path!r} could not be loaded: {error}",
                 hint="give the folder of a downloaded cross-encoder, or unset ANTIPHON_RERANKER",
             ) from error
+        self._batch = batch
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return the score of each pair."""
+        found = self._model.predict(
+            list(pairs), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
+        )
+        return [float(mark) for mark in np.asarray(found).reshape(len(pairs), -1)[:, 0]]
 
 
 def load_packaged(folder: Path, *, tokens: int, device: str = "") -> TorchEncoder | None:

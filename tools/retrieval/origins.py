@@ -1,0 +1,62 @@
+"""Which sources each folder gave, so that a second look at it knows what has vanished."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from antiphon.tools.retrieval.loaders import Source
+
+Gave = dict[str, list[str]]
+"""Names of sources by the folder they were found in."""
+
+
+class Origins:
+    """Notes of this machine, in one file: tenant, folder, sources."""
+
+    def __init__(self, notes: Path) -> None:
+        """Read nothing yet."""
+        self._notes = notes
+
+    def vanished(self, tenant: str, gives: Gave) -> tuple[str, ...]:
+        """Return what these folders gave before and no folder gives now, by name."""
+        gave = self._read().get(tenant, {})
+        elsewhere = {one for folder, names in gave.items() if folder not in gives for one in names}
+        now = {one for names in gives.values() for one in names}
+        before = {one for folder in gives for one in gave.get(folder, [])}
+        return tuple(sorted(before - now - elsewhere))
+
+    def note(self, tenant: str, gives: Gave) -> None:
+        """Remember what these folders give now."""
+        notes = self._read()
+        notes[tenant] = {**notes.get(tenant, {}), **gives}
+        # Two processes may write at once: each puts a file of its own in place.
+        part = self._notes.with_name(f"{self._notes.name}.{os.getpid()}")
+        # What cannot be noted is not forgotten next time, which `--replace` still does.
+        with suppress(OSError):
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(notes, indent=1), "utf-8")
+            part.replace(self._notes)
+
+    def _read(self) -> dict[str, Gave]:
+        try:
+            notes = json.loads(self._notes.read_text("utf-8"))
+            return {
+                tenant: {folder: [*map(str, names)] for folder, names in gave.items()}
+                for tenant, gave in notes.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError):
+            # Missing or damaged: nothing is taken for vanished.
+            return {}
+
+
+def gives(paths: Sequence[Path], sources: Sequence[Source]) -> Gave:
+    """Return the sources found in each of the paths that is a folder."""
+    folders = [path for path in paths if path.is_dir()]
+    return {
+        os.path.realpath(folder): [one.source for one in sources if one.path.is_relative_to(folder)]
+        for folder in folders
+    }
