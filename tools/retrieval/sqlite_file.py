@@ -94,15 +94,21 @@ class PassageFile:
             self._check_embedder(db, tenant)
             return {i: d for _, i, d in _stored(db, _tenant(db, tenant), source)}
 
-    def vectors(self, source: str, *, tenant: str) -> dict[str, Vectors]:
-        """Return the vector of each text stored for a source."""
+    def vectors(self, ids: Sequence[str], *, tenant: str) -> dict[str, Vectors]:
+        """Return the vectors of these passages by what was embedded."""
         with self.reading() as db:
-            found = db.execute(
-                f"SELECT {COLUMNS}, vector FROM passages WHERE tenant = ? AND source = ?",  # noqa: S608
-                (_tenant(db, tenant), source),
+            key = _tenant(db, tenant)
+            found = (
+                db.execute(
+                    f"SELECT {COLUMNS}, vector FROM passages WHERE tenant = ? AND id = ?",  # noqa: S608
+                    (key, one),
+                ).fetchone()
+                for one in ids
             )
             return {
-                restore(row[:-1]).searchable: np.frombuffer(row[-1], dtype="<f4") for row in found
+                restore(row[:-1]).searchable: np.frombuffer(row[-1], dtype="<f4")
+                for row in found
+                if row is not None
             }
 
     def replace(
