@@ -362,7 +362,10 @@ async def ingest(
         progress=progress,
         redactor=redactor(PatternDetector()) if wanted else None,
         fetch=Fetcher(allow_private=allow_private).fetched,
-        origins=Origins(runtime.folder / "origins.json"),
+        origins=Origins(
+            runtime.folder / "origins.json",
+            always=await asyncio.to_thread(declared.gives) if declared else None,
+        ),
     )
     if context.replace and not context.dry_run and declared:
         await declared.by_hand(context.tenant)

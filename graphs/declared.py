@@ -26,6 +26,7 @@ from antiphon.tools.retrieval import (
 )
 from antiphon.tools.retrieval.context import Citation
 from antiphon.tools.retrieval.loaders import discover
+from antiphon.tools.retrieval.origins import Gave, gives
 from antiphon.tools.retrieval.passages import Progress
 from antiphon.tools.retrieval.quotes import stand
 
@@ -88,6 +89,14 @@ class DeclaredKnowledge:
             self._ready[tenant] = task
         # A turn that runs out of time must not stop the ingestion that the next one needs.
         await asyncio.shield(task)
+
+    def gives(self) -> Gave:
+        """Return the declared sources by the folder they are in."""
+        paths = [path for path in self._paths if path.exists()]
+        try:
+            return gives(paths, discover(paths))
+        except InputError:
+            return {}
 
     async def by_hand(self, tenant: str) -> None:
         """Note that the tenant's knowledge no longer follows the declared files.
@@ -163,7 +172,9 @@ class DeclaredKnowledge:
             lambda: (self._policy + _fingerprint(paths), self._noted())
         )
         before = noted.get(tenant)
-        if not paths or self._ingest is None or before == BY_HAND:
+        names = await asyncio.to_thread(_names, paths)
+        # A folder that is empty, perhaps since it is not mounted, says nothing about its pages.
+        if not names or self._ingest is None or before == BY_HAND:
             return
         # Asked even where files changed: a server that is away is told before they are read.
         held = await self.stored.inventory(tenant=tenant)
@@ -174,7 +185,6 @@ class DeclaredKnowledge:
         if self.tell is not None:
             self.tell()
         await self._ingest(paths, tenant)
-        names = await asyncio.to_thread(_names, paths)
         # Only what these files once brought in goes with them, not what was ingested by hand.
         vanished = set(noted.get(SOURCES + tenant, "").splitlines()) - set(names)
         if vanished:

@@ -35,7 +35,7 @@ from antiphon.tools.privacy import Detector
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.fetching import Fetcher, page
 from antiphon.tools.retrieval.loaders import discover
-from antiphon.tools.retrieval.origins import Origins, gives
+from antiphon.tools.retrieval.origins import Origins, files, gives
 from antiphon.tools.tokens import TokenCounter
 
 Next = Literal["load", "embed_and_upsert", "conclude"]
@@ -144,14 +144,16 @@ async def ingest_paths(
 ) -> dict[str, object]:
     """Ingest files, folders and pages; return the report of `antiphon ingest --json`.
 
-    With `origins`, what a folder gave before and no longer holds is forgotten.
+    With `origins`, what a folder gave before and no longer holds is forgotten, and a file is called
+    so that it does not replace another folder's.
 
     Raises:
         InputError: a path does not exist, or there is no document below the paths.
         KnowledgeError: the knowledge itself cannot be written.
     """
     began = time.perf_counter()
-    sources = await asyncio.to_thread(discover, paths) if paths else ()
+    owners = await asyncio.to_thread(origins.owners, context.tenant) if origins else {}
+    sources = await asyncio.to_thread(discover, paths, owners) if paths else ()
     given = gives(paths, sources)
     if origins is not None:
         vanished = await asyncio.to_thread(origins.vanished, context.tenant, given)
@@ -176,8 +178,8 @@ async def ingest_paths(
         if progress and known.done > report.done:
             progress(known.done, len(sources), known.passages)
         report = known
-    if origins is not None and given and report.files and not context.dry_run:
-        await asyncio.to_thread(origins.note, context.tenant, given)
+    if origins is not None and paths and report.files and not context.dry_run:
+        await asyncio.to_thread(origins.note, context.tenant, given, files(paths, sources))
     return {
         **asdict(report),
         "failed": [asdict(rejected) for rejected in report.failed],

@@ -136,6 +136,7 @@ async def test_what_cannot_be_rebuilt_says_so(tmp_path: Path) -> None:
 async def test_a_search_waits_as_long_as_it_may_and_the_reading_goes_on(tmp_path: Path) -> None:
     """A tenant's first search may come too early; one that comes later finds the pages."""
     (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
     knowledge = FakeKnowledge()
     made = DeclaredKnowledge(
         knowledge, [tmp_path / "kb"], notes=tmp_path / "declared.json", patience_s=0.05
@@ -210,6 +211,7 @@ async def test_nothing_is_read_for_a_server_that_is_away(tmp_path: Path) -> None
 
     read: list[str] = []
     (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
     knowledge = Frail()
     made = DeclaredKnowledge(knowledge, [tmp_path / "kb"], notes=tmp_path / "declared.json")
     made.bind(ingest)
@@ -224,6 +226,7 @@ async def test_nothing_is_read_for_a_server_that_is_away(tmp_path: Path) -> None
 async def test_a_reading_that_times_out_by_itself_is_no_haste(tmp_path: Path) -> None:
     """Only our own patience is told as such."""
     (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
     made = DeclaredKnowledge(
         FakeKnowledge(), [tmp_path / "kb"], notes=tmp_path / "declared.json", patience_s=5.0
     )
@@ -240,6 +243,7 @@ async def test_a_reading_that_times_out_by_itself_is_no_haste(tmp_path: Path) ->
 async def test_a_turn_that_comes_before_the_pages_says_so(tmp_path: Path, needs: Intent) -> None:
     """It is degraded and honest where it needs them; the next one is answered."""
     (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
     made = DeclaredKnowledge(
         FakeKnowledge(), [tmp_path / "kb"], notes=tmp_path / "declared.json", patience_s=0.05
     )
@@ -266,3 +270,16 @@ async def test_a_turn_that_comes_before_the_pages_says_so(tmp_path: Path, needs:
         thread=first.thread_id,
     )
     assert again.outcome == "answered"
+
+
+async def test_an_empty_folder_leaves_what_was_ingested_by_hand(tmp_path: Path) -> None:
+    """Before an assistant has pages of its own, its knowledge is what was ingested."""
+    (tmp_path / "kb").mkdir()
+    made = DeclaredKnowledge(FakeKnowledge(), [tmp_path / "kb"], notes=tmp_path / "declared.json")
+
+    async def ingest(paths: Sequence[Path], tenant: str) -> object:
+        raise AssertionError("there is nothing to read")
+
+    made.bind(ingest)
+    await made.ready("default")
+    assert made.gives() == {}

@@ -171,6 +171,27 @@ async def test_a_folder_read_again_forgets_what_vanished_from_it(
     assert await run(folder) == 0
 
 
+async def test_two_folders_with_files_of_one_name_keep_both(shelf: Shelf, tmp_path: Path) -> None:
+    """What another folder gave is never overwritten, in whatever order they are read."""
+    origins = Origins(tmp_path / "origins.json")
+    for name, text in (("a", "Alpha is open."), ("b", "Beta is shut.")):
+        (tmp_path / name / "docs").mkdir(parents=True)
+        (tmp_path / name / "docs" / "index.md").write_text(text)
+    a, b = tmp_path / "a" / "docs", tmp_path / "b" / "docs"
+
+    async def run(*paths: Path) -> dict[str, object]:
+        context = IngestContext()
+        return await ingest_paths(shelf, TOKENS, paths, context=context, origins=origins)
+
+    await run(a)
+    both = await run(b)
+    assert (both["added"], both["removed"]) == (1, 0)
+    assert set(shelf.texts()) == {"index.md", "docs/index.md"}
+    for again in ((a,), (b,), (a, b), (b, a), (b / "index.md",)):
+        report = await run(*again)
+        assert (report["added"], report["removed"]) == (0, 0)
+
+
 async def test_damaged_notes_forget_nothing(shelf: Shelf, folder: Path, tmp_path: Path) -> None:
     """Without a readable note of what a folder gave, everything stays, and is noted anew."""
     notes = tmp_path / "origins.json"

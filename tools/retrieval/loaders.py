@@ -53,10 +53,12 @@ class Source:
     """Why it may not be read."""
 
 
-def discover(paths: Sequence[Path]) -> tuple[Source, ...]:
+def discover(paths: Sequence[Path], owners: Mapping[str, str] | None = None) -> tuple[Source, ...]:
     """Return the files at and below the paths, by name; hidden ones are left out.
 
-    A link out of its folder and what is no regular file are among them, refused.
+    A name is the path below the one given, longer where another of these, or the folder that
+    `owners` has for the name, gave it to a file of its own. A link out of its folder and what is no
+    regular file are among them, refused.
 
     Raises:
         InputError: a path does not exist, or there is no file at all.
@@ -69,7 +71,7 @@ def discover(paths: Sequence[Path]) -> tuple[Source, ...]:
             if real in seen and not refused:
                 continue
             seen.add(real)
-            name = _name(path, root, found)
+            name = _name(path, root, found, owners or {})
             found[name] = Source(path=path, source=name, refused=refused)
     if not found:
         raise InputError(
@@ -138,14 +140,15 @@ def _within(path: Path, inside: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(inside)
 
 
-def _name(path: Path, root: Path, taken: Mapping[str, Source]) -> str:
+def _name(path: Path, root: Path, taken: Mapping[str, Source], owners: Mapping[str, str]) -> str:
     """Return the path relative to its root; longer where another root has that name already."""
+    home = os.path.realpath(root)
     parts = Path(os.path.realpath(path) if path == root else path.absolute()).parts
     shortest = 1 if path == root else len(path.relative_to(root).parts)
     for count in range(shortest, len(parts) + 1):
         # Undecodable bytes of a file name cannot be stored, so they are replaced.
         name = os.fsencode("/".join(parts[-count:])).decode("utf-8", "replace")
-        if name not in taken:
+        if name not in taken and owners.get(name, home) == home:
             return name
     raise InputError(f"Two files are called {str(path)!r}", hint="Rename one of them.")
 

@@ -1,4 +1,4 @@
-"""Which sources each folder gave, so that a second look at it knows what has vanished."""
+"""Which sources each folder gave: what has vanished at a second look, and whose a name is."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ Gave = dict[str, list[str]]
 class Origins:
     """Notes of this machine, in one file: tenant, folder, sources."""
 
-    def __init__(self, notes: Path) -> None:
-        """Read nothing yet."""
+    def __init__(self, notes: Path, *, always: Gave | None = None) -> None:
+        """Read nothing yet; `always` is what folders give that are not noted."""
         self._notes = notes
+        self._always = always or {}
+
+    def owners(self, tenant: str) -> dict[str, str]:
+        """Return the folder that gave each source."""
+        gave = {**self._read().get(tenant, {}), **self._always}
+        return {name: folder for folder, names in gave.items() for name in names}
 
     def vanished(self, tenant: str, gives: Gave) -> tuple[str, ...]:
         """Return what these folders gave before and no folder gives now, by name."""
@@ -29,10 +35,13 @@ class Origins:
         before = {one for folder in gives for one in gave.get(folder, [])}
         return tuple(sorted(before - now - elsewhere))
 
-    def note(self, tenant: str, gives: Gave) -> None:
-        """Remember what these folders give now."""
+    def note(self, tenant: str, gives: Gave, files: Gave) -> None:
+        """Remember what these folders give now, and which single files were taken from where."""
         notes = self._read()
-        notes[tenant] = {**notes.get(tenant, {}), **gives}
+        gave = {**notes.get(tenant, {}), **gives}
+        for folder, names in files.items():
+            gave[folder] = sorted({*gave.get(folder, []), *names})
+        notes[tenant] = gave
         # Two processes may write at once: each puts a file of its own in place.
         part = self._notes.with_name(f"{self._notes.name}.{os.getpid()}")
         # What cannot be noted is not forgotten next time, which `--replace` still does.
@@ -51,6 +60,16 @@ class Origins:
         except (OSError, ValueError, AttributeError, TypeError):
             # Missing or damaged: nothing is taken for vanished.
             return {}
+
+
+def files(paths: Sequence[Path], sources: Sequence[Source]) -> Gave:
+    """Return the sources that were given as single files, by the folder they are in."""
+    singles = {path for path in paths if not path.is_dir()}
+    found: Gave = {}
+    for one in sources:
+        if one.path in singles:
+            found.setdefault(os.path.realpath(one.path.parent), []).append(one.source)
+    return found
 
 
 def gives(paths: Sequence[Path], sources: Sequence[Source]) -> Gave:
