@@ -9,6 +9,8 @@ from antiphon.nodes.recover import AROUND_THE_MODEL, BEFORE_RETRIEVAL
 from antiphon.nodes.state import State, times_run
 from antiphon.tools.retrieval.analysis import terms
 
+SURE = 0.8
+"""Retrieval confidence from which a page answers though the message could mean something else."""
 VAGUE = 1
 """Content words up to which a message says too little for an "I don't know"; also characters."""
 
@@ -26,7 +28,7 @@ def after_look_up(state: State) -> Literal["guard_output", "recall"]:
 def after_intent(
     state: State,
 ) -> Literal["ask_clarification", "retrieve_context", "choose_tools", "select_model"]:
-    """Ask when torn between two intents; an unknown intent may still be answered by a page."""
+    """Ask when torn between two intents; a page may still answer what is torn or unknown."""
     intent = state["intent"]
     asked_already = state.get("pending") is not None
     if len(state["question"].strip()) <= VAGUE and not asked_already:
@@ -34,7 +36,7 @@ def after_intent(
     if intent is None or intent.certainty == "unknown":
         return "retrieve_context"
     if intent.certainty == "ambiguous" and not asked_already:
-        return "ask_clarification"
+        return "retrieve_context" if "knowledge" in intent.needs else "ask_clarification"
     if "knowledge" in intent.needs:
         return "retrieve_context"
     return "choose_tools" if "tools" in intent.needs else "select_model"
@@ -50,15 +52,20 @@ def after_retrieval(
     def after_retrieval(
         state: State,
     ) -> Literal["ask_clarification", "abstain", "choose_tools", "select_model", "respond"]:
-        intent = state["intent"]
-        confident = (state["retrieval_confidence"] or 0.0) >= min_confidence
-        if intent is not None and "tools" in intent.needs and not times_run(state, "choose_tools"):
+        intent, confidence = state["intent"], state["retrieval_confidence"] or 0.0
+        confident = confidence >= min_confidence
+        unasked = state.get("pending") is None
+        torn = intent is not None and intent.certainty == "ambiguous" and unasked
+        if torn and confidence < max(SURE, min_confidence):
+            return "abstain" if state["failure"] else "ask_clarification"
+        wants_tools = intent is not None and "tools" in intent.needs and not torn
+        if wants_tools and not times_run(state, "choose_tools"):
             return "choose_tools"
         if confident:
             return "respond" if state["failure"] else "select_model"
         unread = intent is None or intent.certainty == "unknown"
         vague = len(terms(state["question"])) <= VAGUE
-        if unread and vague and state.get("pending") is None and state["failure"] is None:
+        if unread and vague and unasked and state["failure"] is None:
             return "ask_clarification"
         return "abstain"
 
