@@ -81,7 +81,9 @@ async def _wordings(
     if not settings.model or settings.model == "extractive":
         return said, {}
     services = build_services(settings, load_assistant(settings.assistant or sample_folder()))
-    rewriter = Rewriter(services.models, services.prompts, services.tokens, deadline_s=PATIENCE_S)
+    rewriter = Rewriter(
+        services.models, services.prompts, services.tokens, deadline_s=PATIENCE_S, min_quality=0.0
+    )
     made: list[Rewriting] = []
     times: list[float] = []
     for one in asked:

@@ -3,7 +3,8 @@
 Without a language model the turn is searched for twice, as it stands and after the user's previous
 turn, and both results count alike: a turn that leans on the history finds its subject, one that
 changes the subject is not drawn back. On MTRAG that is better than either wording alone (nDCG@10
-92 against 87.5 and 89), and it needs no word list of any language. With a language model, its
+91.5 against 88.6 for either), and it needs no word list of any language; only what an answer is
+read against (`standalone`) knows the English words that point back. With a good language model, its
 wording takes the place of the joined one.
 """
 
@@ -31,6 +32,9 @@ _POINTS_BACK = re.compile(
 )
 _FEWEST_TERMS = 2
 
+MIN_QUALITY = 0.5
+"""Of a model that may reword: on MTRAG the smallest (SmolLM2-135M, .2) is worse than the rule,
+nDCG@10 87.8 against 93.8 on 40 follow-ups, and takes 2.8 s."""
 LONGEST_CHARACTERS = 300
 """How much longer than the question its rewriting may be; beyond that a model has answered it."""
 WRAPPING = " \t\r\n\"'“”„«»"
@@ -71,13 +75,20 @@ class Rewriter:
     """Rewrites by a model where a real one is on offer, and by rule where none is or it fails."""
 
     def __init__(
-        self, models: Models, prompts: Prompts, tokens: TokenCounter, *, deadline_s: float = 3.0
+        self,
+        models: Models,
+        prompts: Prompts,
+        tokens: TokenCounter,
+        *,
+        deadline_s: float = 3.0,
+        min_quality: float = MIN_QUALITY,
     ) -> None:
         """Take the router; the customer waits `deadline_s` at most."""
         self._models = models
         self._prompts = prompts
         self._tokens = tokens
         self._deadline_s = deadline_s
+        self._min_quality = min_quality
 
     async def rewrite(
         self, question: str, said: Sequence[BaseMessage], *, prefer: str = ""
@@ -109,6 +120,7 @@ class Rewriter:
         task = Task(
             input_tokens=self._tokens.count_messages(prompt),
             output_tokens=self._tokens.count(question) + LONGEST_CHARACTERS // 4,
+            min_quality=self._min_quality,
             prefer=prefer,
         )
         selection = self._models.select(task)
