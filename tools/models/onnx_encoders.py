@@ -43,7 +43,7 @@ class OnnxEncoder:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors; texts of like length share a batch, so little is padded."""
         encoded = self._tokenizer.encode_batch(list(texts))
-        vectors = np.empty((len(texts), 384), dtype=np.float32)
+        vectors = np.empty((len(texts), self._session.get_outputs()[0].shape[-1]), np.float32)
         for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
             vectors[rows] = self._pool([encoded[row] for row in rows])
         return vectors
@@ -101,6 +101,8 @@ def load_session(weights: Path, *, threads: int) -> InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Beyond the basic ones, optimisations take longer to make than they save.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
         return onnxruntime.InferenceSession(
             str(weights), options, providers=["CPUExecutionProvider"]

@@ -85,20 +85,6 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
     return sum(word in known for word in words) / len(words)
 
 
-def support_by_sentence(
-    answer: str, evidence: Sequence[str], *, language: str = "en"
-) -> tuple[tuple[str, float], ...]:
-    """Return each sentence that claims something, and its own `support`."""
-    known = {word for text in evidence for word in terms(text, language)}
-    said = [MARKERS.sub("", answer[slice(*span)]).strip() for span in sentences(answer)]
-    words = [terms(sentence, language) for sentence in said]
-    return tuple(
-        (sentence, sum(word in known for word in found) / len(found))
-        for sentence, found in zip(said, words, strict=True)
-        if found
-    )
-
-
 def supported(
     answer: str, evidence: Sequence[str], *, minimum: float = SUPPORTED, language: str = "en"
 ) -> str:

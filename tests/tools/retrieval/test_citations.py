@@ -9,7 +9,6 @@ import pytest
 
 from antiphon.tools.retrieval.citations import (
     cite,
-    support_by_sentence,
     supported,
     verbatim,
 )
@@ -133,12 +132,6 @@ class TestVerbatim:
 
 
 class TestSupported:
-    def test_each_sentence_has_its_own_support(self) -> None:
-        """A made-up sentence shows beside a true one; what says nothing is left out."""
-        found = support_by_sentence("Refunds take 5 days [1]. Pelicans swim. It is so.", EVIDENCE)
-
-        assert (("Refunds take 5 days.", 1.0), ("Pelicans swim.", 0.0)) == found
-
     @pytest.mark.parametrize(
         ("answer", "expected"),
         [
