@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from antiphon.evals.bench.collection import Query
+from antiphon.evals.bench.fusions import min_max, rrf
 from antiphon.evals.bench.measures import averages
 from antiphon.evals.bench.store import TENANT
-from antiphon.tools.retrieval.fusion import min_max, rrf, zmuv
+from antiphon.tools.retrieval.fusion import zmuv
 from antiphon.tools.retrieval.passages import Hit, Knowledge
 from antiphon.tools.retrieval.search import Retriever
 

@@ -54,7 +54,10 @@ async def test_ingestion_does_not_run_as_part_of_the_turn_that_needed_it(tmp_pat
     async def ingest(paths: object, tenant: str) -> None:
         seen.append(RUN.get())
 
-    knowledge = DeclaredKnowledge(FakeKnowledge(), [tmp_path], notes=tmp_path / "declared.json")
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
+    notes = tmp_path / "declared.json"
+    knowledge = DeclaredKnowledge(FakeKnowledge(), [tmp_path / "kb"], notes=notes)
     knowledge.bind(ingest)
     RUN.set("a user's turn")
     await knowledge.search("anything", tenant="acme")

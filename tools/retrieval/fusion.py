@@ -1,15 +1,19 @@
-"""Scores of several judges into one: pure functions."""
+"""How the legs of a search become one order, whatever backend they run on: pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Key = TypeVar("Key", str, int)
 Scores = NDArray[np.float64]
+
+DEPTH = 100
+"""Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
+FEEDBACK = 0.5
+FEEDBACK_FROM = 2
+"""The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
 
 
 def zmuv(bm25: Sequence[float], cosine: Sequence[float], alpha: float = 0.5) -> Scores:
@@ -34,43 +38,3 @@ def unit_range(scores: Scores) -> Scores:
     """Shift and scale to 0..1; scores that are all alike become 1."""
     spread = float(np.ptp(scores)) if len(scores) else 0.0
     return np.asarray((scores - scores.min()) / spread) if spread > 0 else np.ones(len(scores))
-
-
-def min_max(
-    bm25: Mapping[Key, float], cosine: Mapping[Key, float], alpha: float = 0.5
-) -> dict[Key, float]:
-    """Fuse by scores scaled to 0..1 within each leg; `alpha` is the dense leg's share.
-
-    An id that one leg missed gets nothing from it. This is Weaviate's relative-score fusion.
-    """
-    keyword: dict[Key, float] = _scaled(bm25)
-    dense: dict[Key, float] = _scaled(cosine)
-    fused = {
-        key: (1.0 - alpha) * keyword.get(key, 0.0) + alpha * dense.get(key, 0.0)
-        for key in {**keyword, **dense}
-    }
-    return ranked(fused)
-
-
-def rrf(*rankings: Sequence[Key], k: int = 60) -> dict[Key, float]:
-    """Fuse by reciprocal rank (Cormack, Clarke, Buettcher 2009), scaled so that the best is 1."""
-    fused: dict[Key, float] = {}
-    for ranking in rankings:
-        for rank, key in enumerate(ranking, start=1):
-            fused[key] = fused.get(key, 0.0) + 1.0 / (k + rank)
-    top = max(fused.values(), default=1.0)
-    return ranked({key: score / top for key, score in fused.items()})
-
-
-def ranked(scores: Mapping[Key, float]) -> dict[Key, float]:
-    """Order by score, best first; ties by id, so that the same search has the same order."""
-    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _scaled(scores: Mapping[Key, float]) -> dict[Key, float]:
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
-    if high <= low:
-        return dict.fromkeys(scores, 1.0)
-    return {key: (score - low) / (high - low) for key, score in scores.items()}

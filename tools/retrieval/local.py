@@ -12,7 +12,7 @@ import numpy as np
 
 from antiphon.tools.retrieval.analysis import query_terms
 from antiphon.tools.retrieval.context import Citation
-from antiphon.tools.retrieval.fusion import zmuv
+from antiphon.tools.retrieval.fusion import DEPTH, FEEDBACK, FEEDBACK_FROM, zmuv
 from antiphon.tools.retrieval.index import Index, Rows, Vectors, best, ranks
 from antiphon.tools.retrieval.passages import (
     Change,
@@ -31,13 +31,8 @@ from antiphon.tools.retrieval.sqlite_file import PassageFile
 from antiphon.tools.retrieval.sqlite_reindex import Reindexing
 from antiphon.tools.retrieval.visibility import OPEN, days
 
-DEPTH = 100
-"""Candidates per leg at least: a deep list gives fusion a steadier scale than twice the limit."""
 POOL = 1000
 """Where a moved query looks again: its nearest are among the nearest of the first look."""
-FEEDBACK = 0.5
-FEEDBACK_FROM = 2
-"""The query moves towards the first passages by this weight and looks again (Rocchio, 1971)."""
 BATCH = 128
 
 

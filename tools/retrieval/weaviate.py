@@ -11,6 +11,7 @@ from antiphon.tools.errors import KnowledgeMissing
 from antiphon.tools.resilience import Breaker
 from antiphon.tools.retrieval.analysis import query_terms
 from antiphon.tools.retrieval.context import Citation
+from antiphon.tools.retrieval.fusion import DEPTH
 from antiphon.tools.retrieval.ledger import (
     PASSAGE,
     SCHEMA,
@@ -18,7 +19,6 @@ from antiphon.tools.retrieval.ledger import (
     passage_of,
     tenant_name,
 )
-from antiphon.tools.retrieval.local import DEPTH
 from antiphon.tools.retrieval.passages import (
     Change,
     Embedder,

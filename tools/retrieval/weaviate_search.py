@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.tools.retrieval.fusion import zmuv
+from antiphon.tools.retrieval.fusion import FEEDBACK, FEEDBACK_FROM, zmuv
 from antiphon.tools.retrieval.ledger import PASSAGE, passage_of
-from antiphon.tools.retrieval.local import FEEDBACK, FEEDBACK_FROM
 from antiphon.tools.retrieval.passages import Hit
 from antiphon.tools.retrieval.postings import K1
 from antiphon.tools.retrieval.weaviate_session import Look, Row, Session

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.tools.retrieval.fusion import min_max, rrf, unit_range, zmuv
+from antiphon.evals.bench.fusions import min_max, rrf
+from antiphon.tools.retrieval.fusion import unit_range, zmuv
 
 
 def test_min_max_by_hand() -> None:
