@@ -172,13 +172,15 @@ class DeclaredKnowledge:
             lambda: (self._policy + _fingerprint(paths), self._noted())
         )
         before = noted.get(tenant)
-        names = await asyncio.to_thread(_names, paths)
-        # A folder that is empty, perhaps since it is not mounted, says nothing about its pages.
-        if not names or self._ingest is None or before == BY_HAND:
+        if not paths or self._ingest is None or before == BY_HAND:
             return
         # Asked even where files changed: a server that is away is told before they are read.
         held = await self.stored.inventory(tenant=tenant)
         if before == seen and held.version:
+            return
+        names = await asyncio.to_thread(_names, paths)
+        # A folder that is empty, perhaps since it is not mounted, says nothing about its pages.
+        if not names:
             return
         if before and before[:-HEX] == self._policy and held.version:
             self._earlier.add(tenant)

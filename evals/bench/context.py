@@ -11,14 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from antiphon.evals.bench.collection import Query, read
 from antiphon.evals.bench.report import report
-from antiphon.evals.bench.store import TENANT, Store
-from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.evals.bench.store import TENANT, shelved
 from antiphon.graphs.settings import read_settings
-from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.context import Card, fence, pack
 from antiphon.tools.retrieval.passages import Hit
 from antiphon.tools.retrieval.rewrite import queries as wordings
@@ -52,23 +49,13 @@ async def run(
     began = time.perf_counter()
     settings, collection = read_settings(), read(data, limit=limit)
     asked = [query for query in collection.queries if query.relevant]
-    kept_vectors = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    spoken = (collection.language,)
-    embedder = make_embedder(settings.embedder, spoken)
-    vectors = BenchVectors(embedder, kept_vectors)
-    with TemporaryDirectory() as folder:
-        store = Store(backend, settings, Path(folder), alpha=dense_share(embedder, spoken))
-        try:
-            async with store.filled(collection.documents, vectors) as (knowledge, _):
-                retriever = Retriever(knowledge)
-                said = [wordings(query.text, query.earlier) for query in asked]
-                await vectors.embed([text for texts in said for text in texts])
-                found = [
-                    (await retriever.search(*texts, tenant=TENANT, limit=FOUND)).hits
-                    for texts in said
-                ]
-        finally:
-            vectors.save()
+    async with shelved(data, collection, settings, backend=backend, cache=cache) as shelf:
+        retriever = Retriever(shelf.knowledge)
+        said = [wordings(query.text, query.earlier) for query in asked]
+        await shelf.vectors.embed([text for texts in said for text in texts])
+        found = [
+            (await retriever.search(*texts, tenant=TENANT, limit=FOUND)).hits for texts in said
+        ]
     figures, rows = compared(asked, found, ApproximateCounter())
     return report("context", str(data), figures, rows, time.perf_counter() - began)
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from antiphon.evals.bench.answers import Asked, containment
 from antiphon.evals.bench.collection import Collection, Query, read
@@ -20,10 +19,9 @@ from antiphon.evals.bench.legs import JUDGED, ids, legs, row, searched
 from antiphon.evals.bench.measures import auroc, averages, quantile
 from antiphon.evals.bench.peers import peers
 from antiphon.evals.bench.report import report
-from antiphon.evals.bench.store import TENANT, Store
+from antiphon.evals.bench.store import TENANT, Store, shelved
 from antiphon.evals.bench.vectors import BenchVectors
 from antiphon.graphs.settings import read_settings
-from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import fence, pack
 from antiphon.tools.retrieval.passages import Hit, Knowledge
@@ -67,20 +65,11 @@ async def run(
     began = time.perf_counter()
     settings = read_settings()
     collection = read(data, language=language, limit=limit)
-    kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    spoken = (collection.language,)
-    embedder = make_embedder(settings.embedder, spoken)
-    vectors = BenchVectors(embedder, kept)
-    with TemporaryDirectory() as folder:
-        store = Store(backend, settings, Path(folder), alpha=dense_share(embedder, spoken))
-        try:
-            async with store.filled(collection.documents, vectors) as (knowledge, speed):
-                looked, figures = await _product(collection, knowledge, vectors)
-                figures |= {"passages_per_s": speed, "peak_rss_mb": _peak_rss_mb()}
-                figures |= await _answered(collection, looked, vectors)
-                rows = await _compared(collection, knowledge, store, vectors)
-        finally:
-            vectors.save()
+    async with shelved(data, collection, settings, backend=backend, cache=cache) as shelf:
+        looked, figures = await _product(collection, shelf.knowledge, shelf.vectors)
+        figures |= {"passages_per_s": shelf.passages_per_s, "peak_rss_mb": _peak_rss_mb()}
+        figures |= await _answered(collection, looked, shelf.vectors)
+        rows = await _compared(collection, shelf.knowledge, shelf.store, shelf.vectors)
     first = row("default path", [ids(one.hits) for one in looked], collection.queries)
     first |= {"p50_ms": round(figures["beyond_embed_p50_ms"], 2)}
     return report("retrieval", str(data), figures, [first, *rows], time.perf_counter() - began)

@@ -6,20 +6,17 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from antiphon.evals.bench.collection import Query, read
 from antiphon.evals.bench.legs import row, searched
 from antiphon.evals.bench.report import report
-from antiphon.evals.bench.store import Store
-from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.evals.bench.store import shelved
 from antiphon.graphs.assembly import build_services, sample_folder
 from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import InputError
-from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.rerank import WORDING
 from antiphon.tools.retrieval.rewrite import Rewriter, Rewriting
 from antiphon.tools.retrieval.rewrite import queries as wordings
@@ -48,23 +45,13 @@ async def run(
         raise InputError(
             f"{str(data)!r}: no query has earlier turns", hint="metadata.history holds them"
         )
-    spoken = (collection.language,)
-    embedder = make_embedder(settings.embedder, spoken)
-    kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    vectors = BenchVectors(embedder, kept)
     said, figures = await _wordings(asked, settings)
-    with TemporaryDirectory() as folder:
-        store = Store(backend, settings, Path(folder), alpha=dense_share(embedder, spoken))
-        try:
-            async with store.filled(collection.documents, vectors) as (knowledge, _):
-                retriever = Retriever(knowledge, reranker=WORDING)
-                await vectors.embed(sorted({t for way in said.values() for ts in way for t in ts}))
-                rows = [
-                    row(method, (await searched(retriever, way))[0], asked)
-                    for method, way in said.items()
-                ]
-        finally:
-            vectors.save()
+    async with shelved(data, collection, settings, backend=backend, cache=cache) as shelf:
+        retriever = Retriever(shelf.knowledge, reranker=WORDING)
+        await shelf.vectors.embed(sorted({t for way in said.values() for ts in way for t in ts}))
+        rows = [
+            row(method, (await searched(retriever, way))[0], asked) for method, way in said.items()
+        ]
     figures |= {f"ndcg@10 {one['method']}": float(str(one["ndcg@10"])) for one in rows}
     return report("rewriting", str(data), figures, rows, time.perf_counter() - began)
 

@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from antiphon.evals.bench.collection import read
 from antiphon.evals.bench.measures import quantile
 from antiphon.evals.bench.report import report
-from antiphon.evals.bench.store import TENANT
-from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.evals.bench.store import TENANT, bench_vectors
 from antiphon.graphs.settings import read_settings
-from antiphon.tools.models.embeddings import make_embedder
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.retrieval.passages import Passage
 from antiphon.tools.retrieval.rerank import WORDING
@@ -41,9 +39,7 @@ async def run(data: Path, *, limit: int | None = None, cache: bool = False) -> d
     """Fill the local backend with `limit` passages (20000); ask in one wording and in two."""
     began = time.perf_counter()
     settings, collection = read_settings(), read(data)
-    embedder = make_embedder(settings.embedder, (collection.language,))
-    kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
-    known = BenchVectors(embedder, kept)
+    known = bench_vectors(data, collection, settings, cache=cache)
     size = limit or PASSAGES
     questions = [query.text for query in collection.queries[:ASKED]]
     one: list[tuple[str, ...]] = [(text,) for text in questions]
@@ -52,7 +48,7 @@ async def run(data: Path, *, limit: int | None = None, cache: bool = False) -> d
     texts = [*asked, *(document.searchable for document in collection.documents)]
     vectors = dict(zip(texts, np.array(await known.embed(texts), np.float32), strict=True))
     known.save()
-    copies = _Copies(vectors, name=embedder.name)
+    copies = _Copies(vectors, name=known.name)
     with TemporaryDirectory() as folder:
         knowledge = SqliteKnowledge(Path(folder) / "scale.db", copies)
         stored = await _fill(knowledge, copies, collection.documents, size)

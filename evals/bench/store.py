@@ -6,12 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
+from antiphon.evals.bench.collection import Collection
 from antiphon.evals.bench.vectors import BATCH, BenchVectors
 from antiphon.graphs.settings import Settings
 from antiphon.tools.errors import InputError
+from antiphon.tools.models.embeddings import dense_share, make_embedder
 from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage
 
@@ -88,6 +92,40 @@ class Store:
             alpha=alpha,
             collection="AntiphonBench",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A collection in a store, ready to be asked."""
+
+    knowledge: Closable
+    store: Store
+    vectors: BenchVectors
+    passages_per_s: float
+
+
+@asynccontextmanager
+async def shelved(
+    data: Path, collection: Collection, settings: Settings, *, backend: str, cache: bool
+) -> AsyncIterator[Shelf]:
+    """Fill a store as an assistant in the collection's language would; keep vectors by `cache`."""
+    vectors = bench_vectors(data, collection, settings, cache=cache)
+    share = dense_share(vectors, (collection.language,))
+    with TemporaryDirectory() as folder:
+        store = Store(backend, settings, Path(folder), alpha=share)
+        try:
+            async with store.filled(collection.documents, vectors) as (knowledge, speed):
+                yield Shelf(knowledge=knowledge, store=store, vectors=vectors, passages_per_s=speed)
+        finally:
+            vectors.save()
+
+
+def bench_vectors(
+    data: Path, collection: Collection, settings: Settings, *, cache: bool
+) -> BenchVectors:
+    """Return the vectors of the embedder for the collection's language."""
+    kept = settings.data_dir / "bench" / f"{data.name}.npz" if cache else None
+    return BenchVectors(make_embedder(settings.embedder, (collection.language,)), kept)
 
 
 async def _fill(
