@@ -17,8 +17,8 @@ from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, summarise
 from antiphon.evals.score import evaluate
-from antiphon.graphs.assembly import Runtime, compile_conversation
-from antiphon.graphs.persistence import serializer
+from antiphon.graphs.assembly import Runtime, converse
+from antiphon.graphs.persistence import Persistence, serializer
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
@@ -27,6 +27,8 @@ from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.privacy.detect import PatternDetector
 from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
+from antiphon.tools.turns.database import SqliteDatabase
+from antiphon.tools.turns.store import SqlTurns
 
 Progress = Callable[[int, int], None]
 """Called with how many examples are done, of how many."""
@@ -62,10 +64,14 @@ async def run_golden(
 
 def rehearsal(services: Services) -> Conversations:
     """Return the same conversation over the same services, leaving no trace and heeding none."""
-    graph = compile_conversation(
-        quiet(services), InMemorySaver(serde=serializer()), InMemoryStore()
+    return converse(
+        quiet(services),
+        Persistence(
+            saver=InMemorySaver(serde=serializer()),
+            store=InMemoryStore(),
+            turns=SqlTurns(SqliteDatabase(":memory:")),
+        ),
     )
-    return Conversations(graph)
 
 
 def quiet(services: Services) -> Services:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,12 +18,16 @@ from antiphon.gateway.auth import Keys, keys_of
 from antiphon.graphs.assembly import Runtime, open_runtime
 from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.settings import Settings, read_settings
+from antiphon.graphs.tending import tend
 from antiphon.tools.errors import (
     AntiphonError,
+    Conflict,
     Forbidden,
     InputError,
     KnowledgeError,
+    LeaseLost,
     ModelError,
+    NotPending,
     StorageError,
     UnknownThread,
 )
@@ -52,7 +57,11 @@ def create_app(
             # is tried again by each turn, and /ready names it meanwhile.
             with suppress(AntiphonError):
                 await prepared(opened.services.knowledge, "default")
-            yield
+            tending = asyncio.create_task(tend(opened))
+            try:
+                yield
+            finally:
+                tending.cancel()
 
     guarded = _guard(keys)
     thread = "/v1/threads/{thread}"
@@ -63,6 +72,8 @@ def create_app(
             Route(thread, guarded(threads.delete), methods=["DELETE"]),
             Route(f"{thread}/runs/wait", guarded(threads.wait), methods=["POST"]),
             Route(f"{thread}/runs/stream", guarded(threads.stream), methods=["POST"]),
+            Route(f"{thread}/runs/{{turn}}/stream", guarded(threads.follow), methods=["GET"]),
+            Route(f"{thread}/runs/{{turn}}/cancel", guarded(threads.cancel), methods=["POST"]),
             Route(f"{thread}/state", guarded(threads.state), methods=["GET"]),
             Route(f"{thread}/history", guarded(threads.history), methods=["GET"]),
             Route("/v1/models", guarded(openai.models), methods=["GET"]),
@@ -105,7 +116,13 @@ async def _told(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             status = code
             break
-    return _error(status, error.code, error.message, error.hint)
+    reply = _error(status, error.code, error.message, error.hint)
+    if isinstance(error, NotPending) and error.pending:
+        body = {"code": error.code, "message": error.message, "hint": error.hint}
+        return JSONResponse({"error": body, "interrupt": error.pending}, status_code=status)
+    if error.retryable:
+        reply.headers["retry-after"] = "1"
+    return reply
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -127,7 +144,9 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _STATUS: dict[type[AntiphonError], int] = {
     UnknownThread: 404,
     Forbidden: 403,
+    Conflict: 409,
     InputError: 400,
+    LeaseLost: 409,
     StorageError: 503,
     KnowledgeError: 503,
     ModelError: 502,

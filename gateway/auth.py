@@ -20,7 +20,7 @@ from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import SettingsError
 
 _NAME = re.compile(r"[\w.@:-]{1,128}")
-_FORM = "Write key=tenant or key=tenant/user, separated by commas."
+_FORM = "Write key=tenant, key=tenant/user or key=tenant/user+debug, separated by commas."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,13 @@ class Principal:
     tenant: str
     user: str = ""
     """Empty: the key is the tenant's own and names no person."""
+    scopes: tuple[str, ...] = ()
+    """What the key is for beyond talking: `debug` shows steps, drafts and prompts."""
 
 
-ANYONE = Principal(tenant="default")
-"""The caller where no key is configured."""
+SCOPES = ("debug",)
+ANYONE = Principal(tenant="default", scopes=SCOPES)
+"""The caller where no key is configured: whoever sits at this machine."""
 
 
 class Keys:
@@ -66,7 +69,14 @@ def keys_of(settings: Settings) -> Keys:
             continue
         # A key may itself hold "=": base64 pads with it.
         key, _, owner = entry.rpartition("=")
+        owner, *scopes = owner.split("+")
         tenant, slash, user = owner.partition("/")
+        unknown = sorted(set(scopes) - set(SCOPES))
+        if unknown:
+            raise SettingsError(
+                f"ANTIPHON_API_KEYS: entry {place} has an unknown scope {unknown[0]!r}",
+                hint=f"Scopes: {', '.join(SCOPES)}.",
+            )
         if not key or not _NAME.fullmatch(tenant) or (slash and not _NAME.fullmatch(user)):
             raise SettingsError(f"ANTIPHON_API_KEYS: entry {place} cannot be read", hint=_FORM)
         if key in principals:
@@ -74,7 +84,7 @@ def keys_of(settings: Settings) -> Keys:
                 f"ANTIPHON_API_KEYS: entry {place} repeats an earlier key",
                 hint="Give each tenant and user a key of its own.",
             )
-        principals[key] = Principal(tenant=tenant, user=user)
+        principals[key] = Principal(tenant=tenant, user=user, scopes=tuple(scopes))
     return Keys(principals)
 
 

@@ -1,27 +1,30 @@
 """/v1/chat/completions, so that any OpenAI client or chat interface can talk to the conversation.
 
-Such clients send the whole history each time. A client that names its thread (`x-thread-id`) is
-continued; for one that does not, a thread is made, with the earlier messages passed through the
-input rail first.
+Such clients send the whole history each time and name no thread. What was said before, as the
+client shows it, finds the thread again: so a conversation goes on, and a question that waits for
+a yes gets it. A history that no thread knows begins one with the user's part of it, passed through
+the input rail. A client may also name its thread (`x-thread-id`). A client that leaves a stream
+stops its turn.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import AnyMessage, HumanMessage
 from pydantic import JsonValue
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.gateway.threads import begun
-from antiphon.gateway.validation import ChatForm, Knobs, Message, read
+from antiphon.gateway.threads import begun, ended
+from antiphon.gateway.validation import ChatForm, Knobs, Message, read, request_key
 from antiphon.graphs.assembly import Runtime
-from antiphon.graphs.threads import Event
+from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError, MessageError
@@ -29,6 +32,11 @@ from antiphon.tools.guards import Subject
 
 NAME = "antiphon"
 """The model name that clients see; the router chooses the real one."""
+MOST_EARLIER = 40
+"""Messages of an unknown history that are read, the latest; a known one is not read again."""
+MOST_EARLIER_CHARS = 64_000
+Closing = Callable[[Turn], Awaitable[None]]
+SPEAKERS = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
 
 
 async def models(request: Request) -> Response:
@@ -40,45 +48,79 @@ async def completions(request: Request) -> Response:
     """POST /v1/chat/completions: one turn, whole or streamed after its guards."""
     form = await read(request, ChatForm)
     runtime: Runtime = request.app.state.runtime
+    talk = runtime.conversations
     wanted = "" if form.model in ("", NAME) else form.model
     context = Knobs(model=wanted).context(request.state.principal)
-    last = form.messages[-1]
-    if last.role not in ("user", "human"):
+    said = [message for message in form.messages if message.role in SPEAKERS]
+    if not said or SPEAKERS[form.messages[-1].role] != "user":
         raise MessageError("the last message must be the user's", hint="End with role user.")
+    last, earlier = said[-1], said[:-1]
     thread = request.headers.get("x-thread-id", "")
+    named = bool(thread)
     if not thread:
-        thread = uuid.uuid4().hex[:12]
-        earlier = await _screened(runtime, form.messages[:-1], context)
-        if earlier:
-            await runtime.conversations.seed(earlier, context=context, thread=thread)
-    events = runtime.conversations.stream(last.text, context=context, thread=thread)
-    name = f"chatcmpl-{uuid.uuid4().hex}"
+        thread = await _known(runtime, earlier, form, context)
+    turning = await talk.start(
+        last.text, context=context, thread=thread, request_key=request_key(request)
+    )
+    name = f"chatcmpl-{turning.entry.id}"
+    headers = {"x-thread-id": turning.entry.thread, "x-turn-id": turning.entry.id}
+
+    async def close(turn: Turn) -> None:
+        if not named:
+            head = _head([*said, Message(role="assistant", content=turn.answer)], form)
+            await talk.turns.note_head(context.tenant, turn.thread_id, head)
+
     if form.stream:
+        events = await begun(turning)
         return EventSourceResponse(
-            _chunks(await begun(events), name), sep="\n", headers={"x-thread-id": thread}
+            _chunks(runtime, turning, events, name, close), sep="\n", headers=headers
         )
-    turn = None
-    async for event in events:
-        turn = event.turn or turn
-    assert turn is not None, "a stream always ends in its turn"  # noqa: S101
-    return JSONResponse(_whole(turn, name), headers={"x-thread-id": thread})
+    turn = await ended(turning)
+    await close(turn)
+    return JSONResponse(_whole(turn, name), headers=headers)
+
+
+async def _known(
+    runtime: Runtime, earlier: Sequence[Message], form: ChatForm, context: Context
+) -> str:
+    """Return the thread that this history is of, or a new one that begins with it."""
+    talk = runtime.conversations
+    if earlier:
+        found = await talk.turns.by_head(context.tenant, context.user, _head(earlier, form))
+        if found:
+            return found
+    thread = uuid.uuid4().hex[:12]
+    begun_with = await _screened(runtime, earlier, context)
+    if begun_with:
+        await talk.seed(begun_with, context=context, thread=thread)
+    return thread
+
+
+def _head(said: Sequence[Message], form: ChatForm) -> str:
+    """Name a conversation by all that was said in it, and by the client's own name of its user."""
+    whole = [form.user, *((SPEAKERS[one.role], one.text.strip()) for one in said)]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
 async def _screened(
     runtime: Runtime, messages: Sequence[Message], context: Context
 ) -> list[AnyMessage]:
-    """Return the earlier messages, masked; those that a guard blocks are left out."""
+    """Return the user's latest earlier messages, masked; what a guard blocks is left out."""
     kept: list[AnyMessage] = []
-    for message in messages:
-        if message.role not in ("user", "human", "assistant", "ai") or not message.text.strip():
+    left = MOST_EARLIER_CHARS
+    for message in reversed(messages[-MOST_EARLIER:]):
+        left -= len(message.text)
+        if left < 0:
+            break
+        # Only a person's words: nobody else may say what the assistant said.
+        if SPEAKERS[message.role] != "user" or not message.text.strip():
             continue
         verdict = await runtime.services.input_rail.judge(
             message.text, Subject(tenant=context.tenant)
         )
-        kind = HumanMessage if message.role in ("user", "human") else AIMessage
         if verdict.allowed:
-            kept.append(kind(content=verdict.text))
-    return kept
+            kept.append(HumanMessage(content=verdict.text, id=uuid.uuid4().hex))
+    return kept[::-1]
 
 
 def _whole(turn: Turn, name: str) -> dict[str, JsonValue]:
@@ -104,7 +146,13 @@ def _whole(turn: Turn, name: str) -> dict[str, JsonValue]:
     }
 
 
-async def _chunks(events: AsyncIterator[Event], name: str) -> AsyncIterator[str]:
+async def _chunks(
+    runtime: Runtime,
+    turning: Turning,
+    events: AsyncIterator[Event],
+    name: str,
+    close: Closing,
+) -> AsyncIterator[str]:
     def chunk(delta: dict[str, JsonValue], *, finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return json.dumps(
@@ -118,12 +166,18 @@ async def _chunks(events: AsyncIterator[Event], name: str) -> AsyncIterator[str]
             ensure_ascii=False,
         )
 
-    yield chunk({"role": "assistant", "content": ""})
     try:
+        yield chunk({"role": "assistant", "content": ""})
         async for event in events:
             if event.kind == "answer":
                 yield chunk({"content": event.text})
+            elif event.turn is not None:
+                await close(event.turn)
+        yield chunk({}, finish="stop")
     except AntiphonError as error:
+        # No finish: the answer is not whole, and a client must not take it for one.
         yield json.dumps({"error": {"code": error.code, "message": error.message}})
-    yield chunk({}, finish="stop")
+    finally:
+        if not turning.ended:
+            await runtime.conversations.runner.cancel(turning.entry)
     yield "[DONE]"

@@ -1,4 +1,9 @@
-"""Threads and runs over HTTP: a subset of the Agent Protocol, streaming by server-sent events."""
+"""Threads and runs over HTTP: a subset of the Agent Protocol, streaming by server-sent events.
+
+A turn runs on when its client leaves: whoever comes back follows it by its id, or sends the same
+`Idempotency-Key` again. A client that wants its turn stopped says so, at once (`cancel`) or
+beforehand (`on_disconnect: cancel`).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,17 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.gateway.validation import RunForm, read
-from antiphon.graphs.threads import Conversations, Event
+from antiphon.gateway.validation import RunForm, read, request_key
+from antiphon.graphs.history import History
+from antiphon.graphs.runner import Event, Turning
+from antiphon.graphs.threads import Conversations
+from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, Forbidden, InputError
+
+MOST_THREADS = 200
+DEBUG = "debug"
+"""The scope that shows drafts, prompts and steps."""
 
 
 async def create(request: Request) -> Response:
@@ -23,16 +35,33 @@ async def create(request: Request) -> Response:
 
 async def wait(request: Request) -> Response:
     """POST /v1/threads/{thread}/runs/wait: run a message or a decision and return the turn."""
-    events = await _run(request)
-    turn = None
-    async for event in events:
-        turn = event.turn or turn
-    return JSONResponse(turn.as_json() if turn else None)
+    turning, _ = await _started(request)
+    return JSONResponse((await ended(turning)).as_json())
 
 
 async def stream(request: Request) -> Response:
     """POST /v1/threads/{thread}/runs/stream: as wait, telling of each node and the answer."""
-    return EventSourceResponse(_told(await begun(await _run(request))), sep="\n")
+    turning, form = await _started(request)
+    talk, _, _ = _who(request)
+    return await _streamed(talk, turning, 0, cancel=form.on_disconnect == "cancel")
+
+
+async def follow(request: Request) -> Response:
+    """GET /v1/threads/{thread}/runs/{turn}/stream: go on following, after Last-Event-ID."""
+    talk, context, thread = _who(request)
+    last = request.headers.get("last-event-id", "0")
+    if not last.isdecimal():
+        raise InputError(f"Last-Event-ID cannot be {last[:20]!r}", hint="Send the last id seen.")
+    turn = str(request.path_params["turn"])
+    turning = await talk.follow(context=context, thread=thread, turn=turn)
+    return await _streamed(talk, turning, int(last), cancel=False)
+
+
+async def cancel(request: Request) -> Response:
+    """POST /v1/threads/{thread}/runs/{turn}/cancel: stop a turn, wherever it runs."""
+    talk, context, thread = _who(request)
+    await talk.cancel(context=context, thread=thread, turn=str(request.path_params["turn"]))
+    return Response(status_code=204)
 
 
 async def state(request: Request) -> Response:
@@ -44,9 +73,14 @@ async def state(request: Request) -> Response:
 
 
 async def history(request: Request) -> Response:
-    """GET /v1/threads/{thread}/history: every checkpoint and what it changed."""
+    """GET /v1/threads/{thread}/history: every checkpoint and what it changed (scope debug)."""
     talk, context, thread = _who(request)
-    steps = await talk.steps(context=context, thread=thread)
+    if DEBUG not in request.state.principal.scopes:
+        raise Forbidden(
+            "the steps of a turn need the scope debug",
+            hint="ANTIPHON_API_KEYS=key=tenant/user+debug gives it to a key.",
+        )
+    steps = await History(talk).steps(context=context, thread=thread)
     return JSONResponse(
         {
             "steps": [
@@ -65,24 +99,56 @@ async def history(request: Request) -> Response:
 
 
 async def listed(request: Request) -> Response:
-    """GET /v1/threads: the caller's threads."""
+    """GET /v1/threads?limit=N&before=PAGE: the caller's threads, latest first."""
     talk, context, _ = _who(request)
-    return JSONResponse({"threads": await talk.threads(context=context)})
+    asked = request.query_params.get("limit", "50")
+    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
+        raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_THREADS}.")
+    before = request.query_params.get("before", "")
+    page = await talk.threads(context=context, limit=int(asked), before=before)
+    return JSONResponse(
+        {
+            "threads": [record.id for record in page.threads],
+            "records": [
+                {
+                    "thread_id": record.id,
+                    "title": record.title,
+                    "created": record.created,
+                    "updated": record.updated,
+                    "waiting": record.waiting,
+                }
+                for record in page.threads
+            ],
+            "next": page.next,
+        }
+    )
 
 
 async def delete(request: Request) -> Response:
-    """DELETE /v1/threads/{thread}: forget a thread and all its checkpoints."""
+    """DELETE /v1/threads/{thread}: forget a thread and all that was kept of it."""
     talk, context, thread = _who(request)
     await talk.delete(context=context, thread=thread)
     return Response(status_code=204)
 
 
-async def begun(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+async def ended(turning: Turning) -> Turn:
+    """Wait for a turn; what ends it otherwise is raised. It runs on when the client leaves."""
+    turn: Turn | None = None
+    async for event in turning.follow():
+        turn = event.turn or turn
+    if turn is None:
+        raise AntiphonError("the turn was stopped")
+    return turn
+
+
+async def begun(turning: Turning, after: int = 0) -> AsyncIterator[Event]:
     """Wait for the first event: what is refused before anything runs is refused by a status."""
-    first = await anext(events)
+    events = turning.follow(after)
+    first = await anext(events, None)
 
     async def whole() -> AsyncIterator[Event]:
-        yield first
+        if first is not None:
+            yield first
         async for event in events:
             yield event
 
@@ -96,31 +162,52 @@ def _who(request: Request) -> tuple[Conversations, Context, str]:
     return request.app.state.runtime.conversations, context, thread
 
 
-async def _run(request: Request) -> AsyncIterator[Event]:
+async def _started(request: Request) -> tuple[Turning, RunForm]:
     form = await read(request, RunForm)
     talk, _, thread = _who(request)
     context = form.context.context(request.state.principal)
-    decided = form.decision()
-    if decided is not None:
-        return talk.stream_decision(
-            decided.approved, context=context, thread=thread, reason=decided.reason
-        )
-    return talk.stream(form.text(), context=context, thread=thread)
+    key, decided = request_key(request), form.decision()
+    if decided is None:
+        turning = await talk.start(form.text(), context=context, thread=thread, request_key=key)
+        return turning, form
+    turning = await talk.start_decision(
+        decided.approved,
+        context=context,
+        thread=thread,
+        interrupt_id=decided.interrupt_id,
+        arguments=decided.arguments,
+        reason=decided.reason,
+        request_key=key,
+    )
+    return turning, form
 
 
-async def _told(events: AsyncIterator[Event]) -> AsyncIterator[dict[str, str]]:
-    try:
-        async for event in events:
-            if event.kind == "node":
-                yield _sse("node", {"node": event.node, "ms": event.ms})
-            elif event.kind == "answer":
-                yield _sse("answer", {"text": event.text})
-            elif event.turn is not None:
-                yield _sse("turn", event.turn.as_json())
-    except AntiphonError as error:
-        # The status line is long sent: the stream itself has to say what went wrong.
-        yield _sse("error", {"code": error.code, "message": error.message, "hint": error.hint})
+async def _streamed(talk: Conversations, turning: Turning, after: int, *, cancel: bool) -> Response:
+    events = await begun(turning, after)
+
+    async def told() -> AsyncIterator[dict[str, str]]:
+        try:
+            async for event in events:
+                yield _sse(event)
+        except AntiphonError as error:
+            # The status line is long sent: the stream itself has to say what went wrong.
+            body = {"code": error.code, "message": error.message, "hint": error.hint}
+            yield {"event": "error", "data": json.dumps(body, ensure_ascii=False)}
+        finally:
+            if cancel and not turning.ended:
+                await talk.runner.cancel(turning.entry)
+
+    return EventSourceResponse(told(), sep="\n", headers={"x-turn-id": turning.entry.id})
 
 
-def _sse(kind: str, data: object) -> dict[str, str]:
-    return {"event": kind, "data": json.dumps(data, ensure_ascii=False)}
+def _sse(event: Event) -> dict[str, str]:
+    data: object
+    if event.kind == "node":
+        data = {"node": event.node, "ms": event.ms}
+    elif event.kind == "turn" and event.turn is not None:
+        data = event.turn.as_json()
+    elif event.kind == "resumed":
+        data = {"turn_id": event.text}
+    else:
+        data = {"text": event.text}
+    return {"id": str(event.id), "event": event.kind, "data": json.dumps(data, ensure_ascii=False)}

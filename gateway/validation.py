@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -14,6 +14,7 @@ from antiphon.nodes.state import Context
 from antiphon.tools.errors import InputError, MessageError
 
 MAX_BODY_BYTES = 1_048_576
+MAX_KEY_CHARS = 255
 _MOST_SAID = 5
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -57,16 +58,19 @@ class Knobs(_Form):
 
 
 class Resume(_Form):
-    """A decision about what waits for approval."""
+    """A decision about what waits for approval; it names what it is about."""
 
     approved: bool
-    reason: str = ""
+    interrupt_id: str = Field(min_length=1)
+    arguments: dict[str, JsonValue] | None = None
+    """As the approver edited them; left out, they stay as they were shown."""
+    reason: str = Field(default="", max_length=2000)
 
 
 class Command(_Form):
     """LangGraph's way to resume."""
 
-    resume: Resume | bool
+    resume: Resume
 
 
 class Messages(_Form):
@@ -81,6 +85,8 @@ class RunForm(_Form):
     message: str | None = None
     input: Messages | None = None
     command: Command | None = None
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    """What becomes of a streamed turn when its client leaves."""
     context: Knobs = Knobs()
 
     def text(self) -> str:
@@ -91,16 +97,14 @@ class RunForm(_Form):
         if said is None:
             raise MessageError(
                 "the body has neither message, input.messages nor command.resume",
-                hint='Send {"message": "..."} or {"command": {"resume": {"approved": true}}}.',
+                hint='Send {"message": "..."} or'
+                ' {"command": {"resume": {"approved": true, "interrupt_id": "..."}}}.',
             )
         return said
 
     def decision(self) -> Resume | None:
         """Return the decision, if the body is one."""
-        if self.command is None:
-            return None
-        given = self.command.resume
-        return Resume(approved=given) if isinstance(given, bool) else given
+        return self.command.resume if self.command is not None else None
 
 
 class ChatForm(_Form):
@@ -109,6 +113,22 @@ class ChatForm(_Form):
     model: str = ""
     messages: list[Message] = Field(min_length=1)
     stream: bool = False
+    user: str = ""
+    """The client's own name of its user; tells conversations apart, proves nothing."""
+
+
+def request_key(request: Request) -> str:
+    """Return the `Idempotency-Key`: the same request again is the same turn again.
+
+    Raises InputError when it is too long or not printable ASCII.
+    """
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable():
+        raise InputError(
+            "the Idempotency-Key cannot be read",
+            hint=f"Up to {MAX_KEY_CHARS} printable ASCII characters, such as a UUID.",
+        )
+    return key
 
 
 async def read(request: Request, form: type[Body]) -> Body:

@@ -17,12 +17,19 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
-from antiphon.graphs.conversation import build_conversation
+from antiphon.graphs.conversation import aftermath, build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge, rebuildable
-from antiphon.graphs.persistence import make_folder, open_cache, open_persistence
+from antiphon.graphs.persistence import (
+    THREADS,
+    Persistence,
+    make_folder,
+    open_cache,
+    open_persistence,
+)
+from antiphon.graphs.runner import DEFAULT_PACE, Graph, Pace, Runner
 from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations, Graph
+from antiphon.graphs.threads import Conversations
 from antiphon.prompts.library import PromptError, PromptFiles
 from antiphon.tools.errors import AntiphonError, AssistantError
 from antiphon.tools.guards.build import build_guard
@@ -50,6 +57,10 @@ from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
 from antiphon.tools.toolbox.likeness import described
 from antiphon.tools.toolbox.registry import load_tool
+from antiphon.tools.turns.database import SqliteDatabase
+from antiphon.tools.turns.effects import KeptEffects
+from antiphon.tools.turns.retention import Keep, Retention
+from antiphon.tools.turns.store import SqlTurns
 
 if TYPE_CHECKING:
     from antiphon.graphs.incident import Responder
@@ -61,6 +72,8 @@ if TYPE_CHECKING:
 LEFT_ALONE_S = 10.0
 """How long a Weaviate that failed is left alone. An open incident makes the next trial, so that
 hardly any turn pays for one."""
+MOST_STEPS = 120
+"""Node runs within one turn; every loop in the table is bounded well below it."""
 INCIDENTS = "incidents.jsonl"
 """Name of the incident log in the data folder."""
 
@@ -113,6 +126,8 @@ class Runtime:
     """Where this assistant's data lies."""
     on_call: OnCall
     """Responds to alerts."""
+    retention: Retention
+    """Removes what is past its time."""
 
 
 def sample_folder() -> Path:
@@ -163,25 +178,76 @@ async def open_runtime(
         _warm(services.embedder),
         *([on_call.take_up()] if services.respond_to is on_call else []),
     )
-    for rail in (services.input_rail, services.output_rail):
-        if isinstance(rail, GuardRail):
-            await rail.prepare()
+    await Ready(services)()
     try:
         async with open_persistence(settings, folder) as persistence:
-            graph = compile_conversation(services, persistence.saver, persistence.store)
-            yield Runtime(
-                settings=settings,
-                services=services,
-                conversations=Conversations(
-                    graph, prepare=_prepare(services.knowledge) if patience_s is None else None
-                ),
-                folder=folder,
-                on_call=on_call,
+            conversations = converse(
+                services,
+                persistence,
+                prepare=_prepare(services.knowledge) if patience_s is None else None,
             )
+            try:
+                yield Runtime(
+                    settings=settings,
+                    services=services,
+                    conversations=conversations,
+                    folder=folder,
+                    on_call=on_call,
+                    retention=retention_of(services.assistant, persistence.turns),
+                )
+            finally:
+                await conversations.runner.close()
     finally:
         await starting
         await on_call.drain()
         await _close(services.knowledge)
+
+
+class Ready:
+    """Loads what is slow to load before a first turn, where no runtime has done it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._done = False
+
+    async def __call__(self) -> None:
+        """Let the guards load, once; a guard that cannot is a failed guard later."""
+        if self._done:
+            return
+        for rail in (self._services.input_rail, self._services.output_rail):
+            if isinstance(rail, GuardRail):
+                await rail.prepare()
+        self._done = True
+
+
+def converse(
+    services: Services,
+    persistence: Persistence,
+    *,
+    prepare: Callable[[str], Awaitable[None]] | None = None,
+    pace: Pace = DEFAULT_PACE,
+) -> Conversations:
+    """Compile the table over open databases and return its conversations."""
+    services = replace(services, effects=KeptEffects(persistence.turns))
+    retention = retention_of(services.assistant, persistence.turns)
+    runner = Runner(
+        compile_conversation(services, persistence.saver, persistence.store),
+        persistence.turns,
+        telemetry=services.telemetry,
+        aftermath=aftermath(services),
+        trim=retention.trim if persistence.together else None,
+        pace=pace,
+    )
+    return Conversations(runner, services.toolbox, prepare=prepare)
+
+
+def retention_of(assistant: Assistant, turns: SqlTurns) -> Retention:
+    """Return what thins out the threads of an assistant by its own policy."""
+    form = assistant.retention
+    keep = Keep(
+        full_steps_turns=form.full_steps_turns, turns=form.turns, thread_days=form.thread_days
+    )
+    return Retention(turns.database, keep)
 
 
 def compile_conversation(
@@ -190,8 +256,10 @@ def compile_conversation(
     store: BaseStore | None = None,
 ) -> Graph:
     """Compile the table under its public name."""
-    return build_conversation(services).compile(
-        checkpointer=saver, store=store, name="conversation"
+    return (
+        build_conversation(services)
+        .compile(checkpointer=saver, store=store, name="conversation")
+        .with_config(recursion_limit=MOST_STEPS)
     )
 
 
@@ -250,6 +318,7 @@ def build_services(
         ),
         knowledge=knowledge,
         embedder=embedder,
+        effects=KeptEffects(SqlTurns(SqliteDatabase(folder / THREADS))),
         toolbox=AssistantToolbox(
             specs,
             embedder=wording,

@@ -168,6 +168,31 @@ class CacheForm(_Form):
     personal: bool = Field(default=False, description="Answers differ by user: key by user too.")
 
 
+class ApprovalsForm(_Form):
+    """How long a question to a person stands."""
+
+    expire_s: float = Field(
+        default=86_400, gt=0, description="Seconds after which a pending call is not made any more."
+    )
+
+
+class RetentionForm(_Form):
+    """What is kept of a conversation, and for how long; `antiphon prune` and `serve` sweep."""
+
+    full_steps_turns: int = Field(
+        default=3, ge=1, description="Turns of a thread that can be stepped through in full."
+    )
+    turns: int = Field(
+        default=400, ge=1, description="Turns of a thread that keep their last checkpoint."
+    )
+    thread_days: float = Field(
+        default=365, gt=0, description="Days after its last message that a thread is kept."
+    )
+    record_days: float = Field(
+        default=90, gt=0, description="Days that turn and incident records are kept."
+    )
+
+
 class WordingForm(_Form):
     """The fixed sentences."""
 
@@ -188,6 +213,15 @@ class WordingForm(_Form):
         "Please ask again in a moment."
     )
     declined: str = "All right, I have not done that."
+    waiting: str = "One thing still waits for your yes or no: {question}"
+    expired: str = "The request that waited for your decision has expired, so I have not done it."
+    again: str = (
+        "I started this before and was interrupted, so I don't know whether it took effect: "
+        "{what}. Please check first. Shall I do it again?"
+    )
+    done: str = "This was done: {what}."
+    doubtful: str = "This may or may not have taken effect: {what}."
+    broken: str = "Something went wrong after that, so I could not finish my answer."
 
 
 class Assistant(_Form):
@@ -209,6 +243,8 @@ class Assistant(_Form):
     memory: MemoryForm = MemoryForm()
     guards: GuardsForm = GuardsForm()
     cache: CacheForm = CacheForm()
+    approvals: ApprovalsForm = ApprovalsForm()
+    retention: RetentionForm = RetentionForm()
     wording: WordingForm = WordingForm()
     golden: str = Field(default="golden.jsonl", description="The golden set, for `antiphon eval`.")
     folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"readOnly": True})

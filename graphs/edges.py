@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal
 
-from antiphon.nodes.recover import AROUND_THE_MODEL, BEFORE_RETRIEVAL
+from antiphon.nodes.recover import AROUND_THE_MODEL, AROUND_THE_TOOLS, BEFORE_RETRIEVAL
 from antiphon.nodes.state import State, times_run
 from antiphon.tools.retrieval.analysis import terms
 
@@ -15,9 +15,13 @@ VAGUE = 1
 """Content words up to which a message says too little for an "I don't know"; also characters."""
 
 
-def after_guard_input(state: State) -> Literal["refuse", "look_up_answer"]:
-    """Go on only with a message that may be read."""
-    return "refuse" if state["outcome"] == "refused" else "look_up_answer"
+def after_guard_input(
+    state: State,
+) -> Literal["refuse", "call_tools", "look_up_answer"]:
+    """Go on only with a message that may be read; one that decides goes to what it decides."""
+    if state["outcome"] == "refused":
+        return "refuse"
+    return "call_tools" if state["decided"] is not None else "look_up_answer"
 
 
 def after_look_up(state: State) -> Literal["guard_output", "recall"]:
@@ -73,19 +77,83 @@ def after_retrieval(
 
 
 def after_choice(
-    state: State,
-) -> Literal["ask_clarification", "call_tools", "retrieve_context", "select_model"]:
-    """Ask for a missing argument, run the calls, or speak; without any tool, look for a page."""
-    if state["calls"]:
-        return "call_tools"
-    if state["missing"] is not None:
-        return "ask_clarification"
-    return "select_model" if state["results"] or state["cards"] else "retrieve_context"
+    needs_approval: Collection[str],
+) -> Callable[
+    [State],
+    Literal[
+        "ask_approval",
+        "ask_clarification",
+        "call_tools",
+        "choose_tools",
+        "retrieve_context",
+        "select_model",
+    ],
+]:
+    """Build the edge to a person, to the call, or to the words where there is nothing to call.
+
+    A model whose calls were all refused chooses again with the reasons, as often as it may.
+    """
+
+    def after_choice(
+        state: State,
+    ) -> Literal[
+        "ask_approval",
+        "ask_clarification",
+        "call_tools",
+        "choose_tools",
+        "retrieve_context",
+        "select_model",
+    ]:
+        if state["calls"]:
+            return "ask_approval" if state["calls"][0].name in needs_approval else "call_tools"
+        if state["missing"] is not None:
+            return "ask_clarification"
+        if state["rejected"]:
+            return "choose_tools"
+        return "select_model" if state["results"] or state["cards"] else "retrieve_context"
+
+    return after_choice
 
 
-def after_call(state: State) -> Literal["call_tools", "choose_tools"]:
-    """Finish the planned calls, then look whether their results ask for more."""
-    return "call_tools" if state["calls"] else "choose_tools"
+def after_asking(
+    needs_approval: Collection[str],
+) -> Callable[[State], Literal["account", "ask_approval", "call_tools", "choose_tools"]]:
+    """Build the edge after a question to a person: the turn pauses, or its next call has a go."""
+
+    def after_asking(
+        state: State,
+    ) -> Literal["account", "ask_approval", "call_tools", "choose_tools"]:
+        if state["outcome"] == "awaiting_approval":
+            return "account"
+        if not state["calls"]:
+            return "choose_tools"
+        return "ask_approval" if state["calls"][0].name in needs_approval else "call_tools"
+
+    return after_asking
+
+
+def after_call(
+    needs_approval: Collection[str],
+) -> Callable[[State], Literal["ask_approval", "call_tools", "choose_tools"]]:
+    """Build the edge that finishes the planned calls, then looks whether more are asked for."""
+
+    def after_call(state: State) -> Literal["ask_approval", "call_tools", "choose_tools"]:
+        if not state["calls"]:
+            return "choose_tools"
+        ask = state["doubt"] or state["calls"][0].name in needs_approval
+        return "ask_approval" if ask else "call_tools"
+
+    return after_call
+
+
+def before_the_end(state: State) -> Literal["remind", "account"]:
+    """Repeat what waits for a person before a turn about something else ends."""
+    return "remind" if state.get("awaiting") is not None else "account"
+
+
+def after_account(state: State) -> Literal["await_decision", "__end__"]:
+    """Stand still while a call waits for a person."""
+    return "await_decision" if state.get("awaiting") is not None else "__end__"
 
 
 def after_guard_output(state: State) -> Literal["refuse", "abstain", "keep_answer"]:
@@ -97,13 +165,15 @@ def after_guard_output(state: State) -> Literal["refuse", "abstain", "keep_answe
 
 def after_recovery(
     state: State,
-) -> Literal["retrieve_context", "respond", "refuse", "account", "__end__"]:
+) -> Literal["retrieve_context", "respond", "refuse", "account", "await_decision", "__end__"]:
     """Take the best way that is left; a second fault gets the apology."""
     failure = state["failure"]
     node = failure.node if failure else ""
     if state["answer"]:
-        return "__end__" if node == "account" else "account"
+        return after_account(state) if node == "account" else "account"
     if times_run(state, "recover") == 1 and state["question"]:
+        if node in AROUND_THE_TOOLS and state["results"]:
+            return "respond"
         if node in BEFORE_RETRIEVAL:
             return "retrieve_context"
         if node in AROUND_THE_MODEL:

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.assembly import MOST_STEPS, Ready, compile_conversation
 from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context, Input
 
@@ -39,7 +39,9 @@ def as_node(
     """Return a node that runs one turn of the conversation inside a host graph.
 
     The host's checkpointer keeps the conversation's thread beside the host's own, and an approval
-    inside the conversation interrupts the host: resume the host to answer it.
+    inside the conversation interrupts the host: resume the host to answer it, or let the user's
+    next message through, where a plain yes or no decides and anything else is answered while the
+    call goes on waiting.
 
     Args:
         services: as `build_services` returns, or your own.
@@ -50,12 +52,14 @@ def as_node(
     graph = compile_conversation(services)
     # True: the conversation keeps its own history over the host's turns.
     graph.checkpointer = True
+    ready = Ready(services)
     ask, tell = question or _last_message, answer or _as_message
 
     async def converse(state: HostState, config: RunnableConfig) -> dict[str, object]:
         knobs = context(state) if callable(context) else context or Context()
         given: Input = {"messages": [HumanMessage(content=ask(state))]}
-        result = await graph.ainvoke(given, config, context=knobs)
+        await ready()
+        result = await graph.ainvoke(given, _own(config), context=knobs)
         return tell(str(result.get("answer", "")), result)
 
     return converse
@@ -74,11 +78,12 @@ def as_tool(
     called the tool.
     """
     graph = compile_conversation(services)
-    knobs = context or Context()
+    knobs, ready = context or Context(), Ready(services)
 
     async def run(question: str, config: RunnableConfig) -> str:
         given: Input = {"messages": [HumanMessage(content=question)]}
-        result = await graph.ainvoke(given, config, context=knobs)
+        await ready()
+        result = await graph.ainvoke(given, _own(config), context=knobs)
         return str(result.get("answer", ""))
 
     return StructuredTool.from_function(
@@ -88,6 +93,11 @@ def as_tool(
         or services.assistant.description
         or f"Ask {services.assistant.name}.",
     )
+
+
+def _own(config: RunnableConfig) -> RunnableConfig:
+    """Return the host's config under our own bound: a host may allow far more steps, or fewer."""
+    return {**config, "recursion_limit": MOST_STEPS}
 
 
 def _last_message(state: HostState) -> str:

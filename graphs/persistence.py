@@ -16,9 +16,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.store.base import BaseStore
 
 from antiphon.graphs.settings import Settings
-from antiphon.nodes.state import Failure, Pending
+from antiphon.nodes.state import Approval, Failure, Judged, Pending, Ruling, Said
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import (
+    LeaseLost,
     SettingsError,
     StorageBusy,
     StorageCorrupt,
@@ -31,16 +32,23 @@ from antiphon.tools.memory import Memory
 from antiphon.tools.models import Scored, Selection, Usage
 from antiphon.tools.retrieval.context import Card, Citation
 from antiphon.tools.toolbox import Missing, ToolCall, ToolResult
+from antiphon.tools.turns.database import Database, SqliteDatabase
+from antiphon.tools.turns.schema import FENCED, fence
+from antiphon.tools.turns.store import SqlTurns
 
 STORED = (
+    Approval,
     CachedAnswer,
     Card,
     Citation,
     Failure,
     Intent,
+    Judged,
     Memory,
     Missing,
     Pending,
+    Ruling,
+    Said,
     Scored,
     Selection,
     ToolCall,
@@ -62,6 +70,9 @@ class Persistence:
 
     saver: BaseCheckpointSaver[str]
     store: BaseStore
+    turns: SqlTurns
+    together: bool = False
+    """Whether turns and checkpoints lie in one database, so that old steps can be removed."""
 
 
 def serializer() -> JsonPlusSerializer:
@@ -103,7 +114,17 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
             store = await stack.enter_async_context(AsyncSqliteStore(memory))
             await _until_free(store.setup)
         await threads.rollback()
-    return Persistence(saver=saver, store=store)
+        turns = await _fenced(SqliteDatabase(folder / THREADS), stack)
+    return Persistence(saver=saver, store=store, turns=turns, together=True)
+
+
+async def _fenced(database: Database, stack: AsyncExitStack) -> SqlTurns:
+    """Return the store of turns, with the checkpointer's tables held to its leases."""
+    stack.push_async_callback(database.close)
+    turns = SqlTurns(database)
+    await turns.ping()
+    await fence(database)
+    return turns
 
 
 async def _until_free(setup: Callable[[], Awaitable[None]]) -> None:
@@ -202,6 +223,8 @@ def storage_errors(file: str = THREADS) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         said = str(error)
+        if FENCED in said:
+            raise LeaseLost("another process runs this thread now, or it was deleted") from error
         if "locked" in said or "busy" in said:
             raise StorageBusy(
                 f"another process holds {file}",

@@ -7,6 +7,7 @@ matters: a file path would load a second copy of the types under other names.
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
@@ -16,6 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from antiphon.graphs.assembly import (
     OnCall,
+    Ready,
     build_services,
     compile_conversation,
     data_folder,
@@ -24,14 +26,15 @@ from antiphon.graphs.assembly import (
 from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.persistence import STORED
+from antiphon.graphs.runner import Graph
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
-from antiphon.graphs.threads import Graph
 from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.errors import AntiphonError
 
 _built: dict[str, Graph] = {}
-_building = asyncio.Lock()
+_parts: list[tuple[Services, OnCall, Graph]] = []
+_building = threading.Lock()
 
 
 class Served(CompiledStateGraph[State, Context, Input, Output]):
@@ -56,16 +59,24 @@ async def conversation() -> Graph:
 
     The server calls its graph factories for every run, so the result is kept.
     """
-    async with _building:
-        if "conversation" not in _built:
-            services, on_call, graph = await asyncio.to_thread(_build)
-            # Embedding the declared files takes longer than a first turn may; what fails here
-            # fails again inside the turn, where recovery answers for it.
-            with suppress(AntiphonError):
-                await prepared(services.knowledge, "default")
-            await on_call.take_up()
-            _built["conversation"] = graph
-        return _built["conversation"]
+    if "conversation" not in _built:
+        services, on_call, graph = await asyncio.to_thread(_build_once)
+        await Ready(services)()
+        # Embedding the declared files takes longer than a first turn may; what fails here fails
+        # again inside the turn, where recovery answers for it.
+        with suppress(AntiphonError):
+            await prepared(services.knowledge, "default")
+        await on_call.take_up()
+        _built["conversation"] = graph
+    return _built["conversation"]
+
+
+def _build_once() -> tuple[Services, OnCall, Graph]:
+    """Build, or wait for the build of another thread: the server may run one loop a job."""
+    with _building:
+        if not _parts:
+            _parts.append(_build())
+        return _parts[0]
 
 
 def _build() -> tuple[Services, OnCall, Graph]:

@@ -20,6 +20,7 @@ from antiphon.tools.retrieval.rerank import WORDING, Reranker
 from antiphon.tools.telemetry import Alert, Telemetry
 from antiphon.tools.tokens import TokenCounter
 from antiphon.tools.toolbox import Toolbox
+from antiphon.tools.turns.effects import Effects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class Services:
     knowledge: Knowledge
     embedder: Embedder
     toolbox: Toolbox
+    effects: Effects
+    """Runs the calls that change something, each once."""
     models: Models
     prompts: Prompts
     tokens: TokenCounter

@@ -1,162 +1,225 @@
-"""Conversations as the doors see them: ask, decide, look back, replay, fork; for one caller."""
+"""Conversations as the doors see them: ask, decide, follow, cancel, look and delete."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import json
 import re
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal, get_type_hints
-from weakref import WeakValueDictionary
+from dataclasses import dataclass, replace
 
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import START
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateSnapshot
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from langgraph.types import Command
+from pydantic import JsonValue
 
 from antiphon.graphs.persistence import storage_errors
-from antiphon.graphs.turns import Turn, as_json, turn_of
-from antiphon.nodes.state import Context, Input, Output, State
+from antiphon.graphs.runner import Event, Given, Graph, Request, Runner, Turning
+from antiphon.graphs.turns import Turn, turn_of
+from antiphon.nodes.act import request as shown
+from antiphon.nodes.state import Context, Input, Said
 from antiphon.tools.errors import (
     AntiphonError,
     Forbidden,
     InputError,
     MessageError,
+    NotPending,
     StorageError,
     UnknownThread,
 )
-from antiphon.tools.toolbox.approval import decision
+from antiphon.tools.toolbox import Toolbox
+from antiphon.tools.turns.records import SETTLED, ThreadRecord, TurnEntry
+
+__all__ = ["Conversations", "Event", "Graph", "Page"]
 
 MAX_MESSAGE_BYTES = 262_144
 """What a door lets in at all; the assistant's `guards.max_chars` is the finer limit."""
-MOST_STEPS = 60
-"""Node runs within one turn; every loop in the table is bounded well below it."""
 _NAME = re.compile(r"[\w.@:-]{1,128}")
 
-Graph = CompiledStateGraph[State, Context, Input, Output]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened while a turn ran."""
+class Page:
+    """Some of a caller's threads, latest first."""
 
-    kind: Literal["node", "answer", "turn"]
-    """node: a node finished; answer: a piece of the guarded answer; turn: the end."""
-    node: str = ""
-    ms: float = 0.0
-    text: str = ""
-    turn: Turn | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepRecord:
-    """One checkpoint of a thread."""
-
-    step: int
-    checkpoint_id: str
-    node: str
-    """The node that ran to reach it."""
-    next: tuple[str, ...]
-    changed: dict[str, tuple[JsonValue, JsonValue]]
-    """Per field: before and after."""
-    ms: float
+    threads: tuple[ThreadRecord, ...]
+    next: str
+    """Give it as `before` for the next page; empty at the end."""
 
 
 class Conversations:
-    """The compiled conversation with its checkpointer, partitioned by tenant.
+    """The conversations of a runtime, partitioned by tenant and owned by a user.
 
     Open one with `antiphon.graphs.assembly.open_runtime`.
     """
 
     def __init__(
-        self, graph: Graph, *, prepare: Callable[[str], Awaitable[None]] | None = None
+        self,
+        runner: Runner,
+        toolbox: Toolbox,
+        *,
+        prepare: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """Serve `graph`; `prepare` is awaited with the tenant before each message."""
-        self.graph = graph
+        """Serve the runner's graph; `prepare` is awaited with the tenant before each message."""
+        self.runner = runner
+        self.graph = runner.graph
+        self.turns = runner.turns
+        self._toolbox = toolbox
         self._prepare = prepare
-        self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def ask(self, text: str, *, context: Context, thread: str = "") -> Turn:
-        """Run one message; a new thread is started when none is named.
+    async def ask(
+        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
+    ) -> Turn:
+        """Run one message to its end; a new thread is started when none is named.
 
-        A message to a thread that waits for an approval is read as the decision when it is a plain
-        yes or no; any other message declines and is then answered.
-
-        Raises MessageError, Forbidden (the thread is another user's), StorageError.
+        A caller that is cancelled cancels the turn. The same `request_key` again gives the same
+        turn again. Raises MessageError, Forbidden (the thread is another user's), ThreadBusy,
+        RequestKeyReused, StorageError.
         """
-        return await _last(self.stream(text, context=context, thread=thread))
+        started = self.start(text, context=context, thread=thread, request_key=request_key)
+        return await self._last(await started)
 
     async def decide(
-        self, approved: bool, *, context: Context, thread: str, reason: str = ""
+        self,
+        approved: bool,
+        *,
+        context: Context,
+        thread: str,
+        interrupt_id: str,
+        arguments: dict[str, JsonValue] | None = None,
+        reason: str = "",
+        request_key: str = "",
     ) -> Turn:
-        """Answer what waits for approval and run on. Raises UnknownThread, InputError."""
-        return await _last(
-            self.stream_decision(approved, context=context, thread=thread, reason=reason)
+        """Decide what waits under `interrupt_id` and run on.
+
+        Raises UnknownThread, NotPending (something else waits, or nothing), InputError for
+        arguments that the tool does not take.
+        """
+        return await self._last(
+            await self.start_decision(
+                approved,
+                context=context,
+                thread=thread,
+                interrupt_id=interrupt_id,
+                arguments=arguments,
+                reason=reason,
+                request_key=request_key,
+            )
         )
 
     async def stream(
-        self, text: str, *, context: Context, thread: str = ""
+        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
     ) -> AsyncIterator[Event]:
-        """As `ask`, telling of each node as it finishes; the answer comes after its guards."""
+        """As `ask`, telling of each node as it finishes; leaving early cancels the turn."""
+        turning = await self.start(text, context=context, thread=thread, request_key=request_key)
+        async for event in self._followed(turning):
+            yield event
+
+    async def stream_decision(
+        self,
+        approved: bool,
+        *,
+        context: Context,
+        thread: str,
+        interrupt_id: str,
+        reason: str = "",
+    ) -> AsyncIterator[Event]:
+        """As `decide`, as a stream."""
+        turning = await self.start_decision(
+            approved, context=context, thread=thread, interrupt_id=interrupt_id, reason=reason
+        )
+        async for event in self._followed(turning):
+            yield event
+
+    async def start(
+        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
+    ) -> Turning:
+        """Start a message's turn and return it to be followed; it runs on whoever follows."""
         _check_message(text)
-        config = self._config(context, thread or uuid.uuid4().hex[:12])
+        name = _checked(context, thread or uuid.uuid4().hex[:12])
         if self._prepare is not None:
             # What fails here fails again inside the turn, where recovery answers for it.
             with suppress(AntiphonError):
                 await self._prepare(context.tenant)
-        with storage_errors():
-            waiting = thread and (await self._own(config, context, must_exist=False)).interrupts
-            given: Input | Command[str] = {"messages": [HumanMessage(content=text)]}
-            if waiting:
-                answer = decision(text)
-                if answer is None:
-                    await self.graph.ainvoke(_resume(approved=False), config, context=context)
-                else:
-                    given = _resume(approved=answer)
-            async for event in self._run(given, config, context):
-                yield event
 
-    async def stream_decision(
-        self, approved: bool, *, context: Context, thread: str, reason: str = ""
-    ) -> AsyncIterator[Event]:
-        """Answer what waits for approval and run on, as a stream."""
-        config = self._config(context, thread)
-        with storage_errors():
-            if not (await self._own(config, context)).interrupts:
-                raise InputError(
-                    f"nothing waits for approval in thread {thread!r}",
-                    hint=f"`antiphon debug {thread}` shows where it stands.",
-                )
-            given = _resume(approved=approved, reason=reason)
-            async for event in self._run(given, config, context):
-                yield event
+        async def prepare(config: RunnableConfig) -> Given:
+            await self._adopt(config, context)
+            return Input(messages=[HumanMessage(content=text)])
 
-    async def seed(self, messages: Sequence[AnyMessage], *, context: Context, thread: str) -> None:
-        """Begin a thread with a history from elsewhere. Raises InputError when it exists."""
-        config = self._config(context, thread)
+        return await self.runner.start(
+            Request(
+                context=context,
+                thread=name,
+                kind="message",
+                prepare=prepare,
+                key=request_key,
+                digest=_digest("message", thread, text),
+            )
+        )
+
+    async def start_decision(
+        self,
+        approved: bool,
+        *,
+        context: Context,
+        thread: str,
+        interrupt_id: str,
+        arguments: dict[str, JsonValue] | None = None,
+        reason: str = "",
+        request_key: str = "",
+    ) -> Turning:
+        """Start the turn of a decision and return it to be followed."""
+        _checked(context, thread)
         with storage_errors():
-            if (await self._own(config, context, must_exist=False)).metadata:
-                raise InputError(f"thread {thread!r} exists already", hint="Choose another id.")
-            await self.graph.aupdate_state(config, {"messages": list(messages)}, as_node="account")
+            await self._own(context, thread)
+        value: dict[str, JsonValue] = {
+            "approved": approved,
+            "interrupt_id": interrupt_id,
+            "arguments": arguments,
+            "reason": reason,
+        }
+
+        async def prepare(config: RunnableConfig) -> Given:
+            return await self._deciding(config, value)
+
+        return await self.runner.start(
+            Request(
+                context=context,
+                thread=thread,
+                kind="decision",
+                prepare=prepare,
+                key=request_key,
+                digest=_digest("decision", thread, value),
+            )
+        )
+
+    async def follow(self, *, context: Context, thread: str, turn: str) -> Turning:
+        """Return a turn to be followed, from any process. Raises UnknownThread, InputError."""
+        return self.runner.attach(await self._turn(context, thread, turn))
+
+    async def cancel(self, *, context: Context, thread: str, turn: str = "") -> None:
+        """Stop a turn, or the thread's latest; one that has ended is left alone."""
+        entry = await self._turn(context, thread, turn)
+        if entry.state not in SETTLED:
+            await self.runner.cancel(entry)
 
     async def last(self, *, context: Context, thread: str) -> Turn:
         """Return the latest turn of a thread. Raises UnknownThread."""
-        config = self._config(context, thread)
+        entry = await self._turn(context, thread, "")
+        if entry.result is not None:
+            return Turn.from_json(entry.result)
         with storage_errors():
-            return turn_of(await self._own(config, context), thread=thread, latency_ms=0.0)
+            snapshot = await self.graph.aget_state(self.runner.config(entry, entry.token))
+        own = dict(snapshot.metadata or {}).get("turn") == entry.id
+        return replace(turn_of(snapshot, entry=entry, own=own), outcome=entry.state)
 
     async def messages(self, *, context: Context, thread: str) -> list[dict[str, str]]:
         """Return the thread's messages as role and content. Raises UnknownThread."""
-        config = self._config(context, thread)
+        entry = await self._turn(context, thread, "")
         with storage_errors():
-            snapshot = await self._own(config, context)
+            snapshot = await self.graph.aget_state(self.runner.config(entry, entry.token))
         said: list[BaseMessage] = snapshot.values.get("messages", [])
         return [
             {"role": "user" if isinstance(message, HumanMessage) else "assistant",
@@ -164,94 +227,56 @@ class Conversations:
             for message in said
         ]  # fmt: skip
 
-    async def steps(self, *, context: Context, thread: str) -> list[StepRecord]:
-        """Return every checkpoint, oldest first. Raises UnknownThread."""
-        config = self._config(context, thread)
+    async def threads(self, *, context: Context, limit: int = 50, before: str = "") -> Page:
+        """Return the caller's threads, latest first. Raises InputError for a bad `before`."""
+        _checked(context, "-")
         with storage_errors():
-            await self._own(config, context)
-            snapshots = [item async for item in self.graph.aget_state_history(config)][::-1]
-        records: list[StepRecord] = []
-        before: dict[str, JsonValue] = {}
-        ran = ""
-        for snapshot in snapshots:
-            after = {name: as_json(value) for name, value in snapshot.values.items()}
-            trail = snapshot.values.get("trail") or ()
-            records.append(
-                StepRecord(
-                    step=_step(snapshot),
-                    checkpoint_id=snapshot.config["configurable"]["checkpoint_id"],
-                    node=ran
-                    if ran and dict(snapshot.metadata or {}).get("source") == "loop"
-                    else START,
-                    next=snapshot.next,
-                    changed={
-                        name: (before.get(name), value)
-                        for name, value in after.items()
-                        if before.get(name) != value
-                    },
-                    ms=trail[-1]["ms"] if trail and trail[-1]["node"] == ran else 0.0,
-                )
+            found = await self.turns.threads(
+                context.tenant, context.user, limit=limit, before=_cursor(before)
             )
-            before, ran = after, snapshot.next[0] if snapshot.next else ""
-        return records
-
-    async def replay(self, *, context: Context, thread: str, step: int) -> Turn:
-        """Run on from a step, in a new thread. Raises UnknownThread, InputError for a bad step."""
-        return await self.fork(context=context, thread=thread, step=step, changes={})
-
-    async def fork(
-        self, *, context: Context, thread: str, step: int, changes: Mapping[str, JsonValue]
-    ) -> Turn:
-        """As `replay`, with fields of the state changed first. Raises InputError for bad fields."""
-        changed = _checked(changes)
-        known = await self.steps(context=context, thread=thread)
-        record = next((item for item in known if item.step == step), None)
-        if record is None:
-            raise InputError(
-                f"thread {thread!r} has no step {step}",
-                hint=f"It has steps {known[0].step} to {known[-1].step}.",
-            )
-        if not record.next:
-            raise InputError(
-                f"step {step} of thread {thread!r} is the end of a turn: nothing runs from there",
-                hint="Choose an earlier step; `antiphon debug THREAD` lists them.",
-            )
-        source = self._config(context, thread)
-        source["configurable"]["checkpoint_id"] = record.checkpoint_id
-        fresh = f"{thread}-fork-{uuid.uuid4().hex[:6]}"
-        config = self._config(context, fresh)
-        with storage_errors():
-            snapshot = await self.graph.aget_state(source)
-            values = {**snapshot.values, **changed}
-            if record.node == START:
-                given: Input = {"messages": values["messages"] or _given(snapshot)}
-                return await _last(self._run(given, config, context))
-            await self.graph.aupdate_state(config, values, as_node=record.node)
-            return await _last(self._run(None, config, context))
-
-    async def threads(self, *, context: Context) -> list[str]:
-        """Return the caller's thread ids, latest first."""
-        saver, prefix = self._saver(), f"{context.tenant}/"
-        names: dict[str, None] = {}
-        with storage_errors():
-            async for item in saver.alist(None, filter={"owner": _owner(context)}):
-                name = str(item.config["configurable"]["thread_id"])
-                if name.startswith(prefix):
-                    names[name.removeprefix(prefix)] = None
-        return list(names)
+        last = found[-1] if len(found) == limit else None
+        return Page(threads=tuple(found), next=f"{last.updated!r}:{last.id}" if last else "")
 
     async def delete(self, *, context: Context, thread: str) -> None:
-        """Delete a thread and its checkpoints. Raises UnknownThread."""
-        config = self._config(context, thread)
+        """Delete a thread with all that was kept of it; a turn under way is stopped for good.
+
+        Raises UnknownThread, Forbidden.
+        """
+        _checked(context, thread)
         with storage_errors():
-            await self._own(config, context)
-            await self._saver().adelete_thread(config["configurable"]["thread_id"])
+            await self._own(context, thread)
+            await self.erase(context.tenant, thread)
 
-    def _alone(self, config: RunnableConfig) -> asyncio.Lock:
-        """Return the thread's lock in this process, kept as long as someone holds or awaits it."""
-        return self._busy.setdefault(str(config["configurable"]["thread_id"]), asyncio.Lock())
+    async def erase(self, tenant: str, thread: str) -> None:
+        """Delete a thread, whoever owns it; raises what the drivers raise."""
+        await self.turns.delete(tenant, thread)
+        await self.runner.stop_thread(tenant, thread)
+        await self.saver().adelete_thread(f"{tenant}/{thread}")
+        await self.turns.purge(tenant, thread)
 
-    def _saver(self) -> BaseCheckpointSaver[str]:
+    async def seed(self, messages: Sequence[AnyMessage], *, context: Context, thread: str) -> None:
+        """Begin a thread with a history from elsewhere. Raises Forbidden, InputError."""
+        _checked(context, thread)
+
+        async def prepare(config: RunnableConfig) -> Given:
+            if (await self.graph.aget_state(config)).values:
+                raise InputError(f"thread {thread!r} exists already", hint="Choose another id.")
+            said = {"messages": Said(messages=tuple(messages))}
+            await self.graph.aupdate_state(config, said, as_node="account")
+            return None
+
+        await self._last(
+            await self.runner.start(
+                Request(context=context, thread=thread, kind="replay", prepare=prepare)
+            )
+        )
+
+    async def entry(self, *, context: Context, thread: str) -> TurnEntry:
+        """Return the record of a thread's latest turn. Raises UnknownThread, Forbidden."""
+        return await self._turn(context, thread, "")
+
+    def saver(self) -> BaseCheckpointSaver[str]:
+        """Return the checkpointer. Raises StorageError when the graph has none."""
         saver = self.graph.checkpointer
         if not isinstance(saver, BaseCheckpointSaver):
             raise StorageError(
@@ -259,67 +284,92 @@ class Conversations:
             )
         return saver
 
-    def _config(self, context: Context, thread: str) -> RunnableConfig:
-        """Return the run's config; the storage key of a thread begins with its tenant."""
-        for what, name in (("tenant", context.tenant), ("thread", thread)):
-            if not _NAME.fullmatch(name):
-                raise InputError(
-                    f"{name[:40]!r} cannot be a {what} id",
-                    hint="Use 1 to 128 letters, digits or any of . _ - @ :",
-                )
-        return {
-            "configurable": {"thread_id": f"{context.tenant}/{thread}"},
-            "metadata": {"owner": _owner(context)},
-            "recursion_limit": MOST_STEPS,
-        }
+    async def _last(self, turning: Turning) -> Turn:
+        turn: Turn | None = None
+        async for event in self._followed(turning):
+            turn = event.turn or turn
+        if turn is None:
+            raise AntiphonError("the turn was stopped")
+        return turn
 
-    async def _own(
-        self, config: RunnableConfig, context: Context, *, must_exist: bool = True
-    ) -> StateSnapshot:
-        """Return the thread's state after checking that it is the caller's."""
-        snapshot = await self.graph.aget_state(config)
-        thread = str(config["configurable"]["thread_id"]).removeprefix(f"{context.tenant}/")
-        if not snapshot.metadata:
-            if must_exist:
-                raise UnknownThread(
-                    f"there is no thread {thread!r} in tenant {context.tenant!r}",
-                    hint="`antiphon ask` prints the id of each thread it starts.",
-                )
-        elif dict(snapshot.metadata).get("owner", _owner(context)) != _owner(context):
+    async def _followed(self, turning: Turning) -> AsyncIterator[Event]:
+        """Follow a turn that its only follower takes down when leaving."""
+        try:
+            async for event in turning.follow():
+                yield event
+        finally:
+            if not turning.ended:
+                await self.runner.cancel(turning.entry)
+
+    async def _own(self, context: Context, thread: str) -> ThreadRecord:
+        """Return the thread after checking that it is the caller's."""
+        _checked(context, thread)
+        record = await self.turns.thread(context.tenant, thread)
+        if record is None:
+            raise UnknownThread(
+                f"there is no thread {thread!r} in tenant {context.tenant!r}",
+                hint="`antiphon ask` prints the id of each thread it starts.",
+            )
+        if record.owner != context.user:
             raise Forbidden(
                 f"thread {thread!r} belongs to another user",
                 hint="Name its user with --user, or start a thread of your own.",
             )
-        return snapshot
+        return record
 
-    async def _run(
-        self, given: Input | Command[str] | None, config: RunnableConfig, context: Context
-    ) -> AsyncIterator[Event]:
-        began = time.perf_counter()
-        # Two messages to one thread at once take turns: else one would write over the other.
-        async with self._alone(config):
-            async for update in self.graph.astream(
-                given, config, context=context, stream_mode="updates"
-            ):
-                for node, changed in update.items():
-                    trail = changed.get("trail") if isinstance(changed, dict) else None
-                    if trail:
-                        yield Event(kind="node", node=node, ms=trail[-1]["ms"])
-            snapshot = await self.graph.aget_state(config)
-        thread = str(config["configurable"]["thread_id"]).removeprefix(f"{context.tenant}/")
-        took = (time.perf_counter() - began) * 1000
-        turn = turn_of(snapshot, thread=thread, latency_ms=round(took, 1))
-        for piece in re.findall(r"\S+\s*", turn.answer):
-            yield Event(kind="answer", text=piece)
-        yield Event(kind="turn", turn=turn)
+    async def _turn(self, context: Context, thread: str, turn: str) -> TurnEntry:
+        with storage_errors():
+            await self._own(context, thread)
+            found = await self.turns.turn(context.tenant, thread, turn)
+        if found is None:
+            raise UnknownThread(
+                f"thread {thread!r} has no turn {turn!r}" if turn
+                else f"thread {thread!r} has no turn yet",
+                hint="Each answer carries its turn_id.",
+            )  # fmt: skip
+        return found
+
+    async def _adopt(self, config: RunnableConfig, context: Context) -> None:
+        """Refuse to take over a thread that an earlier release wrote for another user."""
+        snapshot = await self.graph.aget_state(config)
+        owner = dict(snapshot.metadata or {}).get("owner")
+        said = f"{context.tenant}\x1f{context.user}".encode()
+        if owner is not None and owner != hashlib.sha256(said).hexdigest()[:24]:
+            raise Forbidden("the thread belongs to another user", hint="Start one of your own.")
+
+    async def _deciding(self, config: RunnableConfig, value: dict[str, JsonValue]) -> Given:
+        """Return what resumes the pending call, after looking that it is the one decided about."""
+        snapshot = await self.graph.aget_state(config)
+        approval = snapshot.values.get("awaiting")
+        if approval is None:
+            raise NotPending("nothing waits for a decision in this thread")
+        if value["interrupt_id"] != approval.id:
+            raise NotPending(
+                f"what waits for a decision is {approval.id!r}: {approval.question}",
+                hint="Decide about that, naming its interrupt_id.",
+                pending=dict(shown(approval)),
+            )
+        arguments = value["arguments"]
+        if isinstance(arguments, dict):
+            plan = self._toolbox.revalidate(approval.calls[0], arguments)
+            if not plan.calls:
+                why = "; ".join(plan.rejected) or "an argument is missing"
+                raise InputError(f"the edited arguments are not taken: {why}")
+        if "await_decision" not in snapshot.next:
+            # Its turn was stopped before it came to wait: it waits now.
+            await self.graph.aupdate_state(config, {"decided": None}, as_node="account")
+        return Command(resume=value)
 
 
-async def _last(events: AsyncIterator[Event]) -> Turn:
-    turn: Turn | None = None
-    async for event in events:
-        turn = event.turn or turn
-    assert turn is not None, "a stream always ends in its turn"  # noqa: S101
-    return turn
+def _checked(context: Context, thread: str) -> str:
+    """Return the thread's id. Raises InputError: a slash would lead out of the tenant."""
+    for what, name in (("tenant", context.tenant), ("thread", thread)):
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{name[:40]!r} cannot be a {what} id",
+                hint="Use 1 to 128 letters, digits or any of . _ - @ :",
+            )
+    return thread
 
 
 def _check_message(text: str) -> None:
@@ -338,42 +388,17 @@ def _check_message(text: str) -> None:
         )
 
 
-def _owner(context: Context) -> str:
-    """Name a thread's owner without naming the person: metadata is stored in the clear."""
-    said = f"{context.tenant}\x1f{context.user}".encode()
-    return hashlib.sha256(said).hexdigest()[:24]
+def _digest(*asked: JsonValue | dict[str, JsonValue]) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _resume(*, approved: bool, reason: str = "") -> Command[str]:
-    return Command(resume={"approved": approved, "reason": reason})
-
-
-def _step(snapshot: StateSnapshot) -> int:
-    return int((snapshot.metadata or {}).get("step", 0))
-
-
-def _given(snapshot: StateSnapshot) -> list[AnyMessage]:
-    """Return the message that a start checkpoint was about to take in."""
-    task = next(iter(snapshot.tasks), None)
-    given = task.result if task is not None else None
-    return list(given.get("messages", [])) if isinstance(given, dict) else []
-
-
-def _checked(changes: Mapping[str, JsonValue]) -> dict[str, object]:
-    """Return the changes as typed values of the state."""
-    kinds = get_type_hints(State, include_extras=False)
-    typed: dict[str, object] = {}
-    for name, value in changes.items():
-        if name not in kinds:
-            raise InputError(
-                f"the state has no field {name!r}", hint=f"Fields: {', '.join(sorted(kinds))}."
-            )
-        try:
-            typed[name] = TypeAdapter(kinds[name]).validate_python(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(
-                f"{name!r} cannot be {value!r}: {first['msg']}",
-                hint="Give the field's JSON form, as `antiphon debug THREAD --json` shows it.",
-            ) from error
-    return typed
+def _cursor(before: str) -> tuple[float, str] | None:
+    if not before:
+        return None
+    updated, _, name = before.partition(":")
+    try:
+        return float(updated), name
+    except ValueError as error:
+        raise InputError(
+            f"{before[:40]!r} is no page", hint="Give what `next` said, or nothing."
+        ) from error

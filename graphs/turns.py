@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import cast
+from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.types import StateSnapshot
 from pydantic import JsonValue
 
+from antiphon.nodes.act import request
 from antiphon.nodes.state import State
+from antiphon.tools.turns.records import TurnEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +35,10 @@ class Turn:
     violations: tuple[dict[str, str], ...]
     """guard, severity, action."""
     interrupt: dict[str, JsonValue] | None
-    """id, tool, arguments, question."""
+    """interrupt_id, tool, arguments, question, expires."""
     thread_id: str
     degraded_because: str | None
+    turn_id: str = ""
     intent: str = ""
     cached: bool = False
     steps_ms: dict[str, float] | None = None
@@ -45,35 +48,50 @@ class Turn:
         plain = asdict(self)
         return {name: as_json(value) for name, value in plain.items()}
 
+    @classmethod
+    def from_json(cls, plain: Mapping[str, JsonValue]) -> Turn:
+        """Return the turn that `as_json` wrote."""
+        tuples = {
+            name: tuple(cast("list[Any]", plain[name]))
+            for name in ("citations", "path", "violations")
+        }
+        return cls(**{**cast("dict[str, Any]", plain), **tuples})
 
-def turn_of(snapshot: StateSnapshot, *, thread: str, latency_ms: float) -> Turn:
-    """Read the thread's latest turn from its state."""
-    state = cast("State", snapshot.values)
-    waiting = next(iter(snapshot.interrupts), None)
+
+def turn_of(snapshot: StateSnapshot, *, entry: TurnEntry, own: bool = True) -> Turn:
+    """Read a turn from its thread's state, with its times from the record.
+
+    `own`: whether the state is this turn's; else only what waits for a person is read from it.
+    """
+    whole = cast("State", snapshot.values)
+    state: State = whole if own else {}
+    approval = whole.get("awaiting")
     usage, intent = state.get("usage"), state.get("intent")
     trail = state.get("trail", ())
-    confidence = state.get("retrieval_confidence")
-    support = state.get("support")
     return Turn(
-        answer=str(waiting.value["question"]) if waiting else state.get("answer", ""),
-        outcome="awaiting_approval" if waiting else state.get("outcome", "answered"),
+        turn_id=entry.id,
+        answer=state.get("answer", ""),
+        outcome="awaiting_approval" if approval else state.get("outcome", "answered"),
         citations=tuple(asdict(citation) for citation in state.get("citations", ())),
-        confidence={"retrieval": _rounded(confidence), "support": _rounded(support)},
+        confidence={
+            "retrieval": _rounded(state.get("retrieval_confidence")),
+            "support": _rounded(state.get("support")),
+        },
         phase=state.get("phase", "initial"),
-        path=tuple(step["node"] for step in trail) + (("call_tools",) if waiting else ()),
+        path=tuple(step["node"] for step in trail),
         model=state.get("model", ""),
         usage={
             "input_tokens": usage.input_tokens if usage else 0,
             "output_tokens": usage.output_tokens if usage else 0,
         },
         cost_usd=round(state.get("cost_usd", 0.0), 8),
-        latency_ms=latency_ms,
+        latency_ms=round(max(0.0, entry.ended - entry.created) * 1000, 1),
         violations=tuple(
             {"guard": item.guard, "severity": item.severity, "action": item.action}
             for item in state.get("violations", ())
         ),
-        interrupt={**waiting.value, "interrupt_id": waiting.id} if waiting else None,
-        thread_id=thread,
+        interrupt=request(approval) if approval else None,
+        thread_id=entry.thread,
         degraded_because=_because(state),
         intent=intent.name if intent else "",
         cached=state.get("cached", False),

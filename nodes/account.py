@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.state import Context, Node, State, Update, caller, step
+from antiphon.nodes.state import Context, Node, State, Update, caller, fresh_turn, step
 from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
 from antiphon.tools.toolbox import Caller
+from antiphon.tools.turns.current import CURRENT, Running
+from antiphon.tools.turns.records import TurnState
 
 
 def account(
@@ -22,18 +25,54 @@ def account(
 
     @step
     async def account(state: State, *, runtime: Runtime[Context]) -> Update:
-        record = _record(state, caller(runtime), telemetry, clock())
+        running = CURRENT.get()
+        record = record_of(state, caller(runtime), telemetry, clock())
+        if running is not None:
+            record = replace(record, replay=running.replay)
         alerts = await telemetry.record(record)
         if alerts:
             await respond_to(alerts)
-        if state["outcome"] == "clarifying":
+        if state["outcome"] in ("clarifying", "awaiting_approval"):
             return {}
         return {"phase": "completed", "pending": None}
 
     return account
 
 
-def _record(state: State, who: Caller, telemetry: Telemetry, now: float) -> TurnRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a turn ended that never came to `account`."""
+
+    state: TurnState
+    why: str = ""
+
+
+async def account_for(
+    telemetry: Telemetry, ended: Ended, state: State, running: Running, *, now: float
+) -> None:
+    """Record a turn that was stopped, crashed or ran out of steps; others told of themselves."""
+    if any(done["node"] == "account" for done in state.get("trail", ())):
+        return
+    entry = running.turn
+    who = Caller(tenant=entry.tenant, user=entry.owner, thread=entry.thread)
+    whole: State = {**fresh_turn(entry.id, entry.created), **state}
+    record = record_of(whole, who, telemetry, now)
+    await telemetry.record(
+        replace(
+            record,
+            outcome=ended.state,
+            failed=ended.state == "failed",
+            failure=f"run: {ended.why}" if ended.state == "failed" else record.failure,
+            input_tokens=sum(call.input_tokens for call in running.calls),
+            output_tokens=sum(call.output_tokens for call in running.calls),
+            cost_usd=sum(call.cost_usd for call in running.calls),
+            replay=running.replay,
+        )
+    )
+
+
+def record_of(state: State, who: Caller, telemetry: Telemetry, now: float) -> TurnRecord:
+    """Return the record of a turn as it stands in the state."""
     intent, failure = state["intent"], state["failure"]
     times: dict[str, float] = {}
     for done in state["trail"]:

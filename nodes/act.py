@@ -1,71 +1,298 @@
-"""The tools part of a turn: choose, ask for approval, run one call at a time."""
+"""The tools part of a turn: choose, ask a person where one is needed, run one call at a time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
+from pydantic import JsonValue
 
-from antiphon.nodes.state import Context, Node, State, Update, caller, knobs, step, times_run
+from antiphon.nodes.state import (
+    Approval,
+    Context,
+    Node,
+    Ruling,
+    Said,
+    State,
+    Update,
+    caller,
+    fresh_turn,
+    knobs,
+    step,
+    taken_up,
+    times_run,
+    turn_id,
+)
+from antiphon.tools.guards import Rail, Subject
 from antiphon.tools.models import LAST_RESORT, Models, Selection, Task
 from antiphon.tools.tokens import TokenCounter
-from antiphon.tools.toolbox import Plan, Toolbox, ToolCall, ToolResult, ToolSpec
-from antiphon.tools.toolbox.approval import decision, question
+from antiphon.tools.toolbox import Caller, Plan, Toolbox, ToolCall, ToolResult
+from antiphon.tools.toolbox.approval import question
+from antiphon.tools.toolbox.schema import spoken
+from antiphon.tools.turns.effects import Effects, changes_things
+from antiphon.tools.turns.records import Decided
 
 MAX_ROUNDS = 3
 """How often a model may ask for more tools within a turn."""
+MAX_CALLS = 5
+"""How many calls a message may lead to at once; more are refused with the reason."""
 
 Prompt = Callable[[State, Context], list[BaseMessage]]
 
 
-def choose_tools(toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt: Prompt) -> Node:
-    """Plan the next calls: by the model's own tool calls, or by similarity when none can."""
+def choose_tools(
+    toolbox: Toolbox, models: Models, tokens: TokenCounter, prompt: Prompt, rail: Rail
+) -> Node:
+    """Plan the next calls: by the model's own tool calls, or by similarity when none can.
+
+    A model's arguments are judged by the output rail before they enter the state: what it would
+    remove from an answer is no argument either.
+    """
+    guarded = {spec.name for spec in toolbox.specs() if spec.approval}
 
     @step
     async def choose_tools(state: State, *, runtime: Runtime[Context]) -> Update:
         if times_run(state, "choose_tools") >= MAX_ROUNDS:
-            return {"calls": (), "missing": None}
+            return {"calls": (), "missing": None, "rejected": ()}
         context = knobs(runtime)
         messages = prompt(state, context)
         selection = models.select(_task(tokens.count_messages(messages), context))
         if selection.model == LAST_RESORT or state["missing"] is not None:
-            return _planned(await _by_similarity(toolbox, state))
-        return await _by_model(toolbox, models, selection, messages, state)
+            plan = _bounded(await _by_similarity(toolbox, state), state, guarded)
+            # Nobody could choose better for knowing why.
+            return _planned(replace(plan, rejected=()))
+        plan, spent = await _by_model(toolbox, models, selection, messages, state)
+        plan = await _presentable(rail, plan, state, context)
+        return {**spent, **_planned(_bounded(plan, state, guarded))}
 
     return choose_tools
 
 
-def call_tools(toolbox: Toolbox, *, declined: str) -> Node:
-    """Run the next call; what changes the world waits for a person's yes first.
+def ask_approval(
+    toolbox: Toolbox,
+    effects: Effects,
+    rail: Rail,
+    *,
+    wording: str,
+    expire_s: float,
+    clock: Callable[[], float] = time.time,
+) -> Node:
+    """Put the next call to a person, in words that passed the output rail.
 
-    One call a step: each result is checkpointed before the next call starts, so that an
-    interruption or a resume never runs a finished call again.
+    `wording`: how to ask about a call whose outcome is unknown, with a place for `what`.
+    """
+    specs = {spec.name: spec for spec in toolbox.specs()}
+
+    @step
+    async def ask_approval(state: State, *, runtime: Runtime[Context]) -> Update:
+        call, again = state["calls"][0], state["doubt"]
+        asked = question(specs[call.name], call)
+        if again:
+            asked = wording.format(what=spoken(call.name))
+        subject = Subject(tenant=knobs(runtime).tenant, evidence=(state["question"],))
+        verdict = await rail.judge(asked, subject)
+        if not verdict.allowed:
+            why = "what it would ask a person may not be shown"
+            return {
+                "calls": state["calls"][1:],
+                "results": (*state["results"], _refused(call, why)),
+                "violations": (*state["violations"], *verdict.violations),
+                "doubt": False,
+            }
+        await effects.plan(call, caller=caller(runtime), turn=state["turn"])
+        approval = Approval(
+            id=f"{call.idempotency_key[:20]}{'-again' if again else ''}",
+            question=verdict.text,
+            calls=state["calls"],
+            results=state["results"],
+            message=state["question"],
+            standalone=state["standalone"],
+            intent=state["intent"],
+            cards=state["cards"],
+            expires=clock() + expire_s,
+            again=again,
+        )
+        said = AIMessage(content=verdict.text, id=f"{state['turn']}-approval-{len(state['trail'])}")
+        return {
+            "awaiting": approval,
+            "answer": verdict.text,
+            "messages": Said(messages=(said,)),  # type: ignore[typeddict-item]
+            "outcome": "awaiting_approval",
+            "phase": "tool_execution",
+            "violations": (*state["violations"], *verdict.violations),
+            "calls": (),
+            "doubt": False,
+        }
+
+    return ask_approval
+
+
+def await_decision(toolbox: Toolbox, *, clock: Callable[[], float] = time.time) -> Node:
+    """Wait for a person; the turn goes on once a decision names what waits.
+
+    A decision about anything else, or with arguments the tool does not take, leaves it waiting
+    and says why.
+    """
+
+    @step
+    async def await_decision(state: State, *, runtime: Runtime[Context]) -> Update:
+        approval = state["awaiting"]
+        assert approval is not None, "only a pending call leads here"  # noqa: S101
+        problem = ""
+        while True:
+            shown = {**request(approval, problem=problem), "answer": state["answer"]}
+            given = interrupt(shown)
+            read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
+            if isinstance(read, Ruling):
+                break
+            problem = read
+        return {
+            **fresh_turn(turn_id(runtime), clock()),
+            **taken_up(approval),
+            "decided": replace(read, expired=clock() > approval.expires),
+        }
+
+    return await_decision
+
+
+def call_tools(toolbox: Toolbox, effects: Effects, *, declined: str, expired: str) -> Node:
+    """Run the next call; what changes something is noted first and never run twice.
+
+    One call a step: each result is checkpointed before the next call starts.
     """
     specs = {spec.name: spec for spec in toolbox.specs()}
 
     @step
     async def call_tools(state: State, *, runtime: Runtime[Context]) -> Update:
         call, *rest = state["calls"]
-        spec = specs[call.name]
-        update: Update = {"calls": tuple(rest), "phase": "tool_execution"}
-        approved = True
-        if spec.approval:
-            approved = _approved(interrupt(_request(spec, call)))
-            # The time a person took to decide is not ours: the turn's clock goes on from here.
-            update["started"] = time.time() - sum(step["ms"] for step in state["trail"]) / 1000
-        if not approved:
-            result = ToolResult(
-                call_id=call.id, name=call.name, ok=False, content=declined, error="declined"
-            )
+        spec, who = specs[call.name], caller(runtime)
+        approval, ruling = state.get("awaiting"), state["decided"]
+        update: Update = {"calls": tuple(rest), "phase": "tool_execution", "decided": None}
+        again = False
+        if ruling is not None and approval is not None:
+            update["awaiting"] = None
+            again = approval.again
+            plan = toolbox.revalidate(call, ruling.arguments)
+            call = next(iter(plan.calls), call)
+            await effects.decided(_on_record(ruling, approval, call, state["turn"], who))
+            result = _not_run(call, ruling, plan, declined=declined, expired=expired)
+            if result is not None:
+                return {**update, "results": (*state["results"], result)}
+        elif spec.approval:
+            # No edge leads here; if one ever does, nothing runs without its yes.
+            return {**update, "results": (*state["results"], _refused(call, "nobody approved it"))}
+        if not changes_things(spec):
+            done: ToolResult | None = await toolbox.execute(call, caller=who)
         else:
-            result = await toolbox.execute(call, caller=caller(runtime))
-        return {**update, "results": (*state["results"], result)}
+            done = await effects.run(
+                spec,
+                call,
+                lambda one: toolbox.execute(one, caller=who),
+                caller=who,
+                turn=state["turn"],
+                again=again,
+            )
+        if done is None and update.get("awaiting", approval) is None:
+            return {**update, "calls": (call, *rest), "doubt": True}
+        # One question at a time: while another call waits, this one is only told of.
+        done = done or _unknown(call)
+        return {**update, "results": (*state["results"], done)}
 
     return call_tools
+
+
+def remind(*, wording: str, expired: str, clock: Callable[[], float] = time.time) -> Node:
+    """Say again what waits for a person, after whatever else was answered; or that it expired."""
+
+    @step
+    async def remind(state: State, *, runtime: Runtime[Context]) -> Update:
+        approval = state.get("awaiting")
+        assert approval is not None, "only a pending call leads here"  # noqa: S101
+        over = clock() > approval.expires
+        said = expired if over else wording.format(question=approval.question)
+        message = AIMessage(content=said, id=f"{state['turn']}-reminder")
+        update: Update = {
+            "answer": f"{state['answer']}\n\n{said}".strip(),
+            "messages": Said(messages=(message,)),  # type: ignore[typeddict-item]
+            "decided": None,
+        }
+        return {**update, "awaiting": None} if over else update
+
+    return remind
+
+
+def request(approval: Approval, *, problem: str = "") -> dict[str, JsonValue]:
+    """Return what an approver is shown: plain JSON, so that any client can."""
+    call = approval.calls[0]
+    shown: dict[str, JsonValue] = {
+        "interrupt_id": approval.id,
+        "id": call.id,
+        "tool": call.name,
+        "arguments": call.arguments,
+        "question": approval.question,
+        "expires": datetime.fromtimestamp(approval.expires, UTC).isoformat(timespec="seconds"),
+    }
+    return {**shown, "problem": problem} if problem else shown
+
+
+def _ruling(given: object, approval: Approval, toolbox: Toolbox, *, strict: bool) -> Ruling | str:
+    """Read a resume value, or say what is wrong with it.
+
+    A host graph resumes its own interrupt and may leave the id out; over a server (`strict`) a
+    late click could meet another call than the one that was seen, so there it must be named.
+    """
+    value = {"approved": given} if isinstance(given, bool) else given
+    if not isinstance(value, Mapping) or not isinstance(value.get("approved"), bool):
+        return 'a decision is {"approved": true or false, "interrupt_id": "..."}'
+    named = value.get("interrupt_id")
+    if named != approval.id and (named is not None or strict):
+        return f"the decision is not about what waits: its interrupt_id is {approval.id!r}"
+    arguments = value.get("arguments")
+    if arguments is not None:
+        if not isinstance(arguments, dict):
+            return "arguments must be an object"
+        plan = toolbox.revalidate(approval.calls[0], arguments)
+        if not plan.calls:
+            return "; ".join(plan.rejected) or "an argument is missing"
+    return Ruling(
+        approved=value["approved"], arguments=arguments, reason=str(value.get("reason") or "")
+    )
+
+
+def _not_run(
+    call: ToolCall, ruling: Ruling, plan: Plan, *, declined: str, expired: str
+) -> ToolResult | None:
+    """Return why a decided call is not made; None when it is."""
+    if ruling.expired:
+        said, code = expired, "expired"
+    elif not ruling.approved:
+        said, code = declined, "declined"
+    elif not plan.calls:
+        return _refused(call, "; ".join(plan.rejected) or "an argument is missing")
+    else:
+        return None
+    return ToolResult(call_id=call.id, name=call.name, ok=False, content=said, error=code)
+
+
+def _on_record(
+    ruling: Ruling, approval: Approval, call: ToolCall, turn: str, who: Caller
+) -> Decided:
+    return Decided(
+        tenant=who.tenant,
+        thread=who.thread,
+        interrupt_id=approval.id,
+        turn=turn,
+        tool=call.name,
+        arguments=call.arguments,
+        approved=ruling.approved and not ruling.expired,
+        by=who.user,
+        reason=ruling.reason,
+    )
 
 
 async def _by_similarity(toolbox: Toolbox, state: State) -> Plan:
@@ -86,7 +313,7 @@ async def _by_model(
     selection: Selection,
     messages: list[BaseMessage],
     state: State,
-) -> Update:
+) -> tuple[Plan, Update]:
     allowed = state["intent"].tools if state["intent"] else ()
     offered = [spec.tool for spec in toolbox.specs() if not allowed or spec.name in allowed]
     reply = await models.reply(selection, messages, tools=offered)
@@ -99,12 +326,55 @@ async def _by_model(
             if not allowed or call["name"] in allowed
         )
     done = {result.call_id for result in state["results"]}
-    return {
-        **_planned(replace(plan, calls=tuple(call for call in plan.calls if call.id not in done))),
+    spent: Update = {
         "usage": state["usage"] + reply.usage,
         "cost_usd": state["cost_usd"] + reply.cost_usd,
         "model_failures": (*state["model_failures"], *reply.failed),
     }
+    left = tuple(call for call in plan.calls if call.id not in done)
+    return replace(plan, calls=left), spent
+
+
+async def _presentable(rail: Rail, plan: Plan, state: State, context: Context) -> Plan:
+    """Refuse each call whose arguments hold what may not be said."""
+    evidence = (state["question"], *(card.text for card in state["cards"]))
+    subject = Subject(tenant=context.tenant, evidence=evidence)
+    kept: list[ToolCall] = []
+    rejected = list(plan.rejected)
+    for call in plan.calls:
+        for text in _strings(call.arguments):
+            verdict = await rail.judge(text, subject)
+            if not verdict.allowed or verdict.text != text:
+                rejected.append(f"{call.name}: an argument holds what may not be passed on")
+                break
+        else:
+            kept.append(call)
+    return replace(plan, calls=tuple(kept), rejected=tuple(rejected))
+
+
+def _strings(value: JsonValue) -> Iterable[str]:
+    if isinstance(value, str) and value.strip():
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+
+
+def _bounded(plan: Plan, state: State, guarded: set[str]) -> Plan:
+    """Keep what may run now, and say why the rest may not."""
+    kept: list[ToolCall] = []
+    rejected = list(plan.rejected)
+    for call in plan.calls:
+        if len(kept) == MAX_CALLS:
+            rejected.append(f"{call.name}: at most {MAX_CALLS} calls are made for a message")
+        elif call.name in guarded and state.get("awaiting") is not None:
+            rejected.append(f"{call.name}: another action waits for a decision first")
+        else:
+            kept.append(call)
+    return replace(plan, calls=tuple(kept), rejected=tuple(rejected))
 
 
 def _joined(plans: Iterable[Plan]) -> Plan:
@@ -121,8 +391,25 @@ def _planned(plan: Plan) -> Update:
     return {
         "calls": plan.calls,
         "missing": plan.missing,
+        "rejected": plan.rejected,
         "phase": "tool_execution" if plan.calls else "information_gathering",
     }
+
+
+def _unknown(call: ToolCall) -> ToolResult:
+    return ToolResult(
+        call_id=call.id,
+        name=call.name,
+        ok=False,
+        content=f"It is not known whether the {spoken(call.name)} call took effect.",
+        error="unknown",
+        doubtful=True,
+    )
+
+
+def _refused(call: ToolCall, why: str) -> ToolResult:
+    sentence = f"The {spoken(call.name)} call was not made: {why}."
+    return ToolResult(call_id=call.id, name=call.name, ok=False, content=sentence, error="invalid")
 
 
 def _task(input_tokens: int, context: Context) -> Task:
@@ -134,22 +421,3 @@ def _task(input_tokens: int, context: Context) -> Task:
         min_quality=context.min_quality,
         prefer=context.model,
     )
-
-
-def _request(spec: ToolSpec, call: ToolCall) -> dict[str, object]:
-    """What an approver is shown; plain JSON, so that any client can."""
-    return {
-        "id": call.id,
-        "tool": call.name,
-        "arguments": call.arguments,
-        "question": question(spec, call),
-    }
-
-
-def _approved(answer: object) -> bool:
-    """Read a resume value: true, {"approved": true} or a plain yes; anything else is a no."""
-    if isinstance(answer, dict):
-        answer = answer.get("approved")
-    if isinstance(answer, str):
-        answer = decision(answer)
-    return answer is True

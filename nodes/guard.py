@@ -3,81 +3,162 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.state import Context, Node, State, Update, fresh_turn, knobs, step
-from antiphon.tools.errors import MessageError
-from antiphon.tools.guards import Rail, Subject
+from antiphon.nodes.state import (
+    Context,
+    Judged,
+    Node,
+    Ruling,
+    Said,
+    State,
+    Update,
+    fresh_turn,
+    knobs,
+    step,
+    taken_up,
+    turn_id,
+    unread,
+)
+from antiphon.tools.guards import Rail, Subject, Verdict, Violation
+from antiphon.tools.toolbox.approval import decision
 
 SMALL_TALK = "small_talk"
 """Marks an answer to what asked for nothing: a follow-up does not lean on it."""
 WITHHELD = "[message withheld by a guard]"
 """What stands in the thread in place of a message that was refused."""
+MOST_UNREAD = 8
+"""How many messages one run may bring; a run that brings more is refused."""
 
 
 def guard_input(
     rail: Rail,
     *,
+    languages: Sequence[str] = ("en",),
     clock: Callable[[], float] = time.time,
-    new_turn: Callable[[], str] = lambda: uuid.uuid4().hex,
 ) -> Node:
-    """Start the turn: empty the last one's fields, sanitise the message, or refuse it."""
+    """Start the turn: empty the last one's fields, judge every new message, or refuse.
+
+    Where a call waits for a person, a plain yes or no in one of the `languages` decides it.
+    """
 
     @step
     async def guard_input(state: State, *, runtime: Runtime[Context]) -> Update:
-        turn = fresh_turn(new_turn(), clock())
-        messages = state.get("messages", [])
-        if not messages:
-            raise MessageError("a run needs at least one message", hint="Send a user message.")
-        verdict = await rail.judge(messages[-1].text, Subject(tenant=knobs(runtime).tenant))
-        said = verdict.text if verdict.allowed else WITHHELD
+        turn = fresh_turn(turn_id(runtime), clock())
+        subject = Subject(tenant=knobs(runtime).tenant)
+        new = unread(state)
+        verdicts = [await rail.judge(message.text, subject) for message in new[:MOST_UNREAD]]
+        violations = tuple(item for verdict in verdicts for item in verdict.violations)
+        violations += _miscounted(len(new))
+        refused = bool(_miscounted(len(new))) or not all(item.allowed for item in verdicts)
+        question = "" if refused else "\n".join(verdict.text for verdict in verdicts)
+        kept = [
+            HumanMessage(content=_kept(verdicts, place, refused=refused), id=message.id)
+            for place, message in enumerate(new)
+        ]
         return {
             **turn,
-            "messages": [HumanMessage(content=said, id=messages[-1].id)],
-            "question": verdict.text if verdict.allowed else "",
-            "violations": verdict.violations,
-            "outcome": "answered" if verdict.allowed else "refused",
+            "messages": Said(messages=tuple(kept)),  # type: ignore[typeddict-item]
+            "question": question,
+            "violations": violations,
+            "outcome": "refused" if refused else "answered",
+            **({} if refused else _decided(state, question, languages, clock())),
         }
 
     return guard_input
 
 
-def guard_output(rail: Rail, *, language: str) -> Node:
-    """Judge the draft; only what passes becomes the answer and joins the conversation.
+def _kept(verdicts: Sequence[Verdict], place: int, *, refused: bool) -> str:
+    if place >= len(verdicts) or not verdicts[place].allowed:
+        return WITHHELD
+    # What came with a refused message is not answered, so nothing later may lean on it.
+    return WITHHELD if refused else verdicts[place].text
 
+
+def _miscounted(count: int) -> tuple[Violation, ...]:
+    if 0 < count <= MOST_UNREAD:
+        return ()
+    why = f"{count} messages at once" if count else "there is no message to answer"
+    return (Violation(guard="input", severity="warning", action="blocked", reason=why),)
+
+
+def _decided(state: State, said: str, languages: Sequence[str], now: float) -> Update:
+    """Read the message as the decision that is waited for, if it is one."""
+    approval = state.get("awaiting")
+    approved = decision(said, languages) if approval is not None else None
+    if approval is None or approved is None:
+        return {}
+    return {
+        **taken_up(approval),
+        "decided": Ruling(approved=approved, expired=now > approval.expires),
+    }
+
+
+async def judge_draft(
+    rail: Rail, draft: str, state: State, context: Context, *, language: str
+) -> Verdict:
+    """Hold a draft against the output rail and the turn's evidence."""
+    evidence = (
+        *(card.text for card in state["cards"]),
+        *(result.said or result.content for result in state["results"]),
+    )
+    subject = Subject(
+        tenant=context.tenant,
+        evidence=evidence,
+        language=next((card.language for card in state["cards"] if card.language), language),
+        expects_evidence=bool(evidence)
+        and not state["cached"]
+        and state["outcome"] in ("answered", "degraded"),
+    )
+    return await rail.judge(draft, subject)
+
+
+def judged(verdict: Verdict) -> Update:
+    """Return a judged draft as it may enter the state: what did not pass is not in it."""
+    passed = verdict.allowed and not _ungrounded(verdict.violations)
+    return {
+        "draft": verdict.text if passed else "",
+        "judged": Judged(allowed=verdict.allowed, violations=verdict.violations),
+    }
+
+
+def guard_output(rail: Rail, *, language: str) -> Node:
+    """Let only a draft that passes become the answer and join the conversation.
+
+    A model's draft was judged before it entered the state; any other is judged here.
     `language`: of the evidence where no passage says its own.
     """
 
     @step
     async def guard_output(state: State, *, runtime: Runtime[Context]) -> Update:
-        evidence = (
-            *(card.text for card in state["cards"]),
-            *(result.said or result.content for result in state["results"]),
-        )
-        subject = Subject(
-            tenant=knobs(runtime).tenant,
-            evidence=evidence,
-            language=next((card.language for card in state["cards"] if card.language), language),
-            expects_evidence=bool(evidence)
-            and not state["cached"]
-            and state["outcome"] in ("answered", "degraded"),
-        )
-        verdict = await rail.judge(state["draft"], subject)
+        verdict, draft = state["judged"], state["draft"]
+        if verdict is None:
+            found = await judge_draft(rail, draft, state, knobs(runtime), language=language)
+            verdict = Judged(allowed=found.allowed, violations=found.violations)
+            draft = found.text
         violations = (*state["violations"], *verdict.violations)
+        gone: Update = {"violations": violations, "draft": "", "citations": (), "judged": None}
         if not verdict.allowed:
-            return {"violations": violations, "outcome": "refused", "draft": "", "citations": ()}
-        if any(item.guard == "grounding" for item in verdict.violations):
-            return {"violations": violations, "outcome": "abstained", "draft": "", "citations": ()}
+            return {**gone, "outcome": "refused"}
+        if _ungrounded(verdict.violations):
+            return {**gone, "outcome": "abstained"}
         intent = state["intent"]
         said = AIMessage(
-            content=verdict.text,
+            content=draft,
             id=f"{state['turn']}-answer",
             response_metadata={SMALL_TALK: intent is not None and not intent.needs},
         )
-        return {"violations": violations, "answer": verdict.text, "messages": [said]}
+        return {
+            "violations": violations,
+            "answer": draft,
+            "messages": Said(messages=(said,)),  # type: ignore[typeddict-item]
+        }
 
     return guard_output
+
+
+def _ungrounded(violations: Sequence[Violation]) -> bool:
+    return any(item.guard == "grounding" for item in violations)

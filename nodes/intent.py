@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.state import Context, Node, Pending, State, Update, step
+from antiphon.nodes.state import Context, Node, Pending, Said, State, Update, step
 from antiphon.tools.intent import Intent, IntentClassifier
 
 CHANGED_SUBJECT = 0.6
@@ -61,7 +61,9 @@ def ask_clarification(labels: Mapping[str, str], *, closed: str, open_ended: str
         else:
             question, among = open_ended, ()
         return {
-            "messages": [AIMessage(content=question, id=f"{state['turn']}-answer")],
+            "messages": Said(  # type: ignore[typeddict-item]
+                messages=(AIMessage(content=question, id=f"{state['turn']}-answer"),)
+            ),
             "answer": question,
             "outcome": "clarifying",
             "phase": "intent_clarification",

@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 
 from antiphon.nodes.guard import SMALL_TALK, WITHHELD
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
+from antiphon.tools.guards import Rail, Subject
 from antiphon.tools.memory import MemoryManager
 from antiphon.tools.retrieval.rewrite import Rewriter
 
@@ -31,8 +32,12 @@ def recall(memory: MemoryManager) -> Node:
     return recall
 
 
-def rewrite_query(rewriter: Rewriter) -> Node:
-    """Make the question independent of the history, and say what to search for."""
+def rewrite_query(rewriter: Rewriter, rail: Rail) -> Node:
+    """Make the question independent of the history, and say what to search for.
+
+    A model's wording is judged like any other words of its: what the output rail would change is
+    not taken.
+    """
 
     @step
     async def rewrite_query(state: State, *, runtime: Runtime[Context]) -> Update:
@@ -41,9 +46,15 @@ def rewrite_query(rewriter: Rewriter) -> Node:
             joined = f"{pending.question} {question}"
             return {"standalone": joined, "queries": (joined,)}
         said = _to_the_point(state["messages"][:-1][-2 * max(state["window"], 1) :])
-        found = await rewriter.rewrite(question, said, prefer=knobs(runtime).model)
+        context = knobs(runtime)
+        found = await rewriter.rewrite(question, said, prefer=context.model)
         update: Update = {"standalone": found.standalone, "queries": found.queries}
         if found.reply is not None:
+            evidence = tuple(message.text for message in state["messages"])
+            subject = Subject(tenant=context.tenant, evidence=evidence)
+            verdict = await rail.judge(found.standalone, subject)
+            if not verdict.allowed or verdict.text != found.standalone:
+                update = {"standalone": question, "queries": (question,)}
             update["usage"] = state["usage"] + found.reply.usage
             update["cost_usd"] = state["cost_usd"] + found.reply.cost_usd
         return update

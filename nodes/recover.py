@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.errors import NodeError, NodeTimeoutError
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from antiphon.nodes.guard import WITHHELD
-from antiphon.nodes.state import Context, Failure, Node, State, Step, Update, fresh_turn, step
+from antiphon.nodes.state import (
+    Context,
+    Failure,
+    Node,
+    Said,
+    State,
+    Step,
+    Update,
+    fresh_turn,
+    step,
+    unread,
+)
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.toolbox.schema import spoken
 
 ErrorHandler = Callable[[State, NodeError], Awaitable[Command[Literal["__end__"]]]]
 
@@ -26,6 +39,47 @@ BEFORE_RETRIEVAL = ("look_up_answer", "recall", "rewrite_query", "classify_inten
 """A fault in these leaves the knowledge to answer from."""
 AROUND_THE_MODEL = ("select_model", "respond", "abstain")
 """A fault in these leaves the last resort model to answer with."""
+AROUND_THE_TOOLS = ("choose_tools", "call_tools", "ask_approval")
+"""After a fault in these, the last resort model says what has been done, if anything has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftermath:
+    """How a turn that failed is closed: an apology, or what was done before it failed."""
+
+    effectful: frozenset[str]
+    """Tools that change something."""
+    apology: str
+    done_words: str
+    """With a place for `what`."""
+    doubt_words: str
+    """With a place for `what`: it may have been done."""
+    broken: str
+    """Instead of the apology where something was done: it asks nobody to try again."""
+
+    def done(self, state: State) -> tuple[str, ...]:
+        """Return a sentence for what was done, and one for what may have been."""
+        results = [one for one in state.get("results", ()) if one.name in self.effectful]
+        return self.sentences(
+            [one.name for one in results if one.ok], [one.name for one in results if one.doubtful]
+        )
+
+    def sentences(self, done: Sequence[str], doubtful: Sequence[str]) -> tuple[str, ...]:
+        """Return a sentence that names the tools that did their work, one for the doubtful."""
+        said = [(self.done_words, done), (self.doubt_words, doubtful)]
+        return tuple(
+            words.format(what=", ".join(dict.fromkeys(map(spoken, tools))))
+            for words, tools in said
+            if tools
+        )
+
+    def words(self, state: State, instead: str | None = None) -> str:
+        """Return the whole answer of a turn that failed; `instead` of the apology where given."""
+        return self.closing(self.done(state), instead)
+
+    def closing(self, done: Sequence[str], instead: str | None = None) -> str:
+        """Return what was done and that the rest failed, or an apology where nothing was done."""
+        return " ".join((*done, self.broken)) if done else instead or self.apology
 
 
 async def to_recovery(state: State, error: NodeError) -> Command[Literal["recover"]]:
@@ -34,8 +88,9 @@ async def to_recovery(state: State, error: NodeError) -> Command[Literal["recove
     if error.node == "guard_input":
         # Nothing was checked: the turn starts empty and the message is not kept.
         update = fresh_turn(uuid.uuid4().hex, time.time())
-        if state.get("messages"):
-            update["messages"] = [HumanMessage(content=WITHHELD, id=state["messages"][-1].id)]
+        update["messages"] = Said(  # type: ignore[typeddict-item]
+            messages=tuple(HumanMessage(content=WITHHELD, id=one.id) for one in unread(state))
+        )
     trail = update["trail"] if "trail" in update else state.get("trail", ())
     noted: Update = {
         **update,
@@ -45,15 +100,16 @@ async def to_recovery(state: State, error: NodeError) -> Command[Literal["recove
     return Command(update=noted, goto="recover")
 
 
-def to_apology(wording: str) -> ErrorHandler:
+def to_apology(aftermath: Aftermath) -> ErrorHandler:
     """Return the error handler of `recover` itself: the turn ends with fixed words."""
 
     async def to_apology(state: State, error: NodeError) -> Command[Literal["__end__"]]:
-        said = state.get("answer") or wording
-        messages: list[AnyMessage] = [] if state.get("answer") else [AIMessage(content=said)]
+        answer = state.get("answer")
+        said = answer or aftermath.words(state)
+        messages = () if answer else (AIMessage(content=said),)
         update: Update = {
             "answer": said,
-            "messages": messages,
+            "messages": Said(messages=messages),  # type: ignore[typeddict-item]
             "outcome": "degraded",
             "failure": _failure(error),
             "phase": "completed",
@@ -63,8 +119,8 @@ def to_apology(wording: str) -> ErrorHandler:
     return to_apology
 
 
-def recover(*, apology: str) -> Node:
-    """Choose the way on after a fault; the draft, if any, is dropped: it was never checked."""
+def recover(*, aftermath: Aftermath) -> Node:
+    """Choose the way on after a fault; the draft, if any, is dropped."""
 
     @step
     async def recover(state: State, *, runtime: Runtime[Context]) -> Update:
@@ -73,13 +129,18 @@ def recover(*, apology: str) -> Node:
             "phase": "error_recovery",
             "outcome": state["outcome"] if state["answer"] else "degraded",
             "draft": "",
+            "judged": None,
             "cached": False,
             "selection": None,
             "calls": (),
+            "doubt": False,
         }
         if failure is not None and failure.node in ("refuse", "ask_clarification"):
-            update["answer"] = apology
-            update["messages"] = [AIMessage(content=apology, id=f"{state['turn']}-answer")]
+            said = aftermath.words(state)
+            update["answer"] = said
+            update["messages"] = Said(  # type: ignore[typeddict-item]
+                messages=(AIMessage(content=said, id=f"{state['turn']}-answer"),)
+            )
         return update
 
     return recover

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from langchain_core.messages import RemoveMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.state import Context, Node, State, Update, caller, step
+from antiphon.nodes.state import Context, Node, Said, State, Update, caller, step
 from antiphon.tools.memory import MemoryManager
 
 
@@ -25,8 +24,7 @@ def remember(memory: MemoryManager) -> Node:
         )
         return {
             "summary": digest.summary,
-            # add_messages takes these as orders to remove.
-            "messages": [RemoveMessage(id=name) for name in digest.archived],  # type: ignore[misc]
+            "messages": Said(removed=digest.archived),  # type: ignore[typeddict-item]
         }
 
     return remember

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.state import Context, Node, State, Update, knobs, step
+from antiphon.nodes.guard import judge_draft, judged
+from antiphon.nodes.recover import Aftermath
+from antiphon.nodes.state import Context, Node, Said, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
+from antiphon.tools.guards import Rail
 from antiphon.tools.models import LAST_RESORT, Models, Task
 from antiphon.tools.retrieval.citations import cite, support, supported
 from antiphon.tools.retrieval.context import fence, fence_result
@@ -46,7 +49,10 @@ class Prompting:
     def choice(self, state: State, context: Context) -> list[BaseMessage]:
         """Return the messages that ask a model which tools to call."""
         system = self._prompts.render("choose_tools", persona=self._persona, locale=context.locale)
-        results = self._results(state)
+        refused = "\n".join(
+            fence_result("refused", False, why) for why in state.get("rejected", ())
+        )
+        results = "\n".join(filter(None, (self._results(state), refused)))
         told = [SystemMessage(content=results)] if results else []
         return [SystemMessage(content=system), *told, *self._said(state)]
 
@@ -82,15 +88,18 @@ def select_model(
     return select_model
 
 
-def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
-    """Draft the answer and cite it; without a selection the last resort speaks (degraded mode).
+def respond(models: Models, prompting: Prompting, rail: Rail, *, language: str) -> Node:
+    """Draft the answer, cite it and have it judged: no unjudged word of a model enters the state.
+
+    Without a selection the last resort speaks (degraded mode).
 
     Sentences of a language model that nothing supports are left out, unless nothing would remain.
     """
 
     @step
     async def respond(state: State, *, runtime: Runtime[Context]) -> Update:
-        messages = prompting.answer(state, knobs(runtime))
+        context = knobs(runtime)
+        messages = prompting.answer(state, context)
         selection = state["selection"]
         if selection is None:
             reply = await models.last_resort(messages)
@@ -104,8 +113,9 @@ def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
             said = supported(said, evidence, language=spoken) or said
         draft, citations = cite(said, state["cards"], language=spoken)
         fell_back = reply.model == LAST_RESORT and bool(reply.failed)
+        verdict = await judge_draft(rail, draft, state, context, language=language)
         return {
-            "draft": draft,
+            **judged(verdict),
             "citations": citations,
             "support": support(draft, evidence, language=spoken) if evidence else None,
             "model": reply.model,
@@ -119,21 +129,25 @@ def respond(models: Models, prompting: Prompting, *, language: str) -> Node:
     return respond
 
 
-def refuse(*, refused: str, apology: str, because: Mapping[str, str]) -> Node:
+def refuse(*, refused: str, because: Mapping[str, str], aftermath: Aftermath) -> Node:
     """Say in fixed words why there is no answer: a guard blocked it, or recovery found no way.
 
-    `because`: what to say instead of the apology, by the code of the failure.
+    `because`: what to say instead of the apology, by the code of the failure. What was done before
+    is always told: nobody is asked to try again what has happened already.
     """
 
     @step
     async def refuse(state: State, *, runtime: Runtime[Context]) -> Update:
         blocked = [item for item in state["violations"] if item.action in ("blocked", "failed")]
         if state["failure"] is not None:
-            said = because.get(state["failure"].code, apology)
+            said = aftermath.words(state, because.get(state["failure"].code))
         else:
-            said = refused.format(reason=blocked[-1].reason if blocked else "not allowed")
+            why = blocked[-1].reason if blocked else "not allowed"
+            said = " ".join((*aftermath.done(state), refused.format(reason=why)))
         return {
-            "messages": [AIMessage(content=said, id=f"{state['turn']}-answer")],
+            "messages": Said(  # type: ignore[typeddict-item]
+                messages=(AIMessage(content=said, id=f"{state['turn']}-answer"),)
+            ),
             "answer": said,
             "draft": "",
             "citations": (),

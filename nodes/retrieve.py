@@ -46,6 +46,7 @@ def abstain(*, wording: str, nearest: str) -> Node:
         named = ", ".join(f"{citation.title} [{citation.id}]" for citation in citations)
         return {
             "draft": f"{wording} {nearest} {named}." if named else wording,
+            "judged": None,
             "citations": citations,
             "outcome": "abstained",
             "support": None,

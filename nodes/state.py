@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+import uuid
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Annotated, Literal, Protocol, TypedDict
+from typing import Annotated, Literal, Protocol, TypedDict, cast
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import (
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    convert_to_messages,
+)
+from langgraph.channels.binop import BinaryOperatorAggregate
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
+from pydantic import JsonValue
 
+from antiphon.tools.errors import MessageError
 from antiphon.tools.guards import Violation
 from antiphon.tools.intent import Intent
 from antiphon.tools.memory import Memory
@@ -83,16 +93,116 @@ class Pending(Stored):
     """Argument asked for."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval(Stored):
+    """A call that waits for a person, and all that is needed to go on once they decided."""
+
+    id: str
+    """The `interrupt_id` that a decision has to name; the same however often it is asked."""
+    question: str
+    """What the person is asked, as the output rail left it."""
+    calls: tuple[ToolCall, ...]
+    """The one that waits, and those planned after it."""
+    results: tuple[ToolResult, ...]
+    """Of the calls before it."""
+    message: str
+    """The user's message that led to it."""
+    standalone: str
+    intent: Intent | None
+    cards: tuple[Card, ...]
+    expires: float
+    """Seconds since the epoch."""
+    again: bool = False
+    """Whether the call went out before and nobody knows what came of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling(Stored):
+    """What a person decided about the pending call."""
+
+    approved: bool
+    arguments: dict[str, JsonValue] | None = None
+    """As the approver edited them; None leaves them as they were shown."""
+    reason: str = ""
+    expired: bool = False
+    """The decision came too late, so the call is not made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Stored):
+    """What the output rail said of a draft, before the draft entered the state."""
+
+    allowed: bool
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said(Stored):
+    """Messages that our own nodes write; whatever else is written came from outside."""
+
+    messages: tuple[AnyMessage, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Ids of messages that leave the conversation."""
+
+
+UNREAD = "unread"
+"""Marks a message that the input rail has not judged yet."""
+
+
+def conversation(left: list[AnyMessage], right: object) -> list[AnyMessage]:
+    """Join what is written to the conversation.
+
+    From outside only a person's words are taken: text, under an id of our own, marked as unread.
+    So no caller can put words into the assistant's mouth, write a system message, or change and
+    remove what stands there.
+    """
+    if isinstance(right, Said):
+        orders = [*right.messages, *(RemoveMessage(id=name) for name in right.removed)]
+        return cast("list[AnyMessage]", add_messages(left, orders))  # type: ignore[arg-type]
+    given = right if isinstance(right, list | tuple) else [right]
+    readable = [item for item in given if isinstance(item, BaseMessage | dict | str)]
+    try:
+        messages = convert_to_messages(readable)
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        raise MessageError("the messages cannot be read", hint="Send role and content.") from error
+    return [
+        *left,
+        *(
+            HumanMessage(
+                content=message.text, id=uuid.uuid4().hex, response_metadata={UNREAD: True}
+            )
+            for message in messages
+            if message.type == "human"
+        ),
+    ]
+
+
+class Conversation(BinaryOperatorAggregate[list[AnyMessage]]):
+    """The channel of the conversation: everything goes through `conversation`.
+
+    LangGraph lets a write ask to replace a channel's value whole; here it may not.
+    """
+
+    def update(self, values: Sequence[list[AnyMessage]]) -> bool:
+        """Join each write."""
+        for value in values:
+            self.value = conversation(self.value, value)
+        return bool(values)
+
+
+Messages = Annotated[list[AnyMessage], Conversation(list[AnyMessage], conversation)]
+
+
 class Input(TypedDict):
     """What a caller sends: the new message(s) of the user."""
 
-    messages: Annotated[list[AnyMessage], add_messages]
+    messages: Messages
 
 
 class Output(TypedDict, total=False):
     """What a caller gets: the conversation, and the turn's result."""
 
-    messages: Annotated[list[AnyMessage], add_messages]
+    messages: Messages
     answer: str
     outcome: Outcome
     citations: tuple[Citation, ...]
@@ -107,10 +217,12 @@ class State(TypedDict, total=False):
     """
 
     # thread
-    messages: Annotated[list[AnyMessage], add_messages]
+    messages: Messages
     summary: str
     """Running summary of what left the window."""
     pending: Pending | None
+    awaiting: Approval | None
+    """A call that waits for a person: part of the conversation, whatever door it comes by."""
 
     # turn
     turn: str
@@ -140,9 +252,16 @@ class State(TypedDict, total=False):
     results: tuple[ToolResult, ...]
     missing: Missing | None
     """An argument to ask the user for."""
+    rejected: tuple[str, ...]
+    """`tool: why` of calls that a model asked for and that were not made."""
+    decided: Ruling | None
+    doubt: bool
+    """Whether the next call went out before and nobody knows what came of it."""
     selection: Selection | None
     draft: str
-    """A model's words before guard_output: never shown."""
+    """An answer on its way to guard_output; a model's words were judged before they got here."""
+    judged: Judged | None
+    """What the output rail said of the draft; None when it has not seen it yet."""
     citations: tuple[Citation, ...]
     support: float | None
     """0..1: how far the answer rests on its evidence."""
@@ -183,7 +302,15 @@ def caller(runtime: Runtime[Context]) -> Caller:
     context = knobs(runtime)
     info = runtime.execution_info
     thread = (info.thread_id if info else None) or ""
+    thread = thread.removeprefix(f"{context.tenant}/")
     return Caller(tenant=context.tenant, user=context.user, thread=thread)
+
+
+def turn_id(runtime: Runtime[Context]) -> str:
+    """Return the id of the turn: the run's own, where whoever runs it gave it one."""
+    info = runtime.execution_info
+    run = info.run_id if info else None
+    return str(run).replace("-", "") if run else uuid.uuid4().hex
 
 
 def times_run(state: State, node: str) -> int:
@@ -211,8 +338,12 @@ def fresh_turn(turn: str, started: float) -> Update:
         calls=(),
         results=(),
         missing=None,
+        rejected=(),
+        decided=None,
+        doubt=False,
         selection=None,
         draft="",
+        judged=None,
         citations=(),
         support=None,
         answer="",
@@ -224,6 +355,25 @@ def fresh_turn(turn: str, started: float) -> Update:
         violations=(),
         failure=None,
     )
+
+
+def taken_up(approval: Approval) -> Update:
+    """Return the update that puts a pending call back to work."""
+    return State(
+        calls=approval.calls,
+        results=approval.results,
+        question=approval.message,
+        standalone=approval.standalone,
+        intent=approval.intent,
+        cards=approval.cards,
+    )
+
+
+def unread(state: State) -> list[AnyMessage]:
+    """Return the messages that came in since the input rail last looked."""
+    return [
+        message for message in state.get("messages", []) if message.response_metadata.get(UNREAD)
+    ]
 
 
 def step(node: Node) -> Node:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -14,8 +14,13 @@ from langgraph.cache.memory import InMemoryCache
 from langgraph.store.base import BaseStore
 from pydantic import JsonValue
 
+from antiphon.graphs.assembly import converse
 from antiphon.graphs.assistant import Assistant, IntentForm, IntentsForm
+from antiphon.graphs.persistence import open_persistence
+from antiphon.graphs.runner import DEFAULT_PACE, Pace
 from antiphon.graphs.services import Deadlines, Services
+from antiphon.graphs.settings import Settings
+from antiphon.graphs.threads import Conversations
 from antiphon.prompts.library import PromptFiles
 from antiphon.tools.guards import Subject, Verdict, Violation
 from antiphon.tools.intent import Intent
@@ -25,6 +30,7 @@ from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
 from antiphon.tools.telemetry import Alert, TurnRecord
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
+from antiphon.tools.turns.records import Decided
 
 RETURNS = Passage(
     id="p1",
@@ -148,9 +154,48 @@ class FakeToolbox:
         call = ToolCall(id=f"{turn}-1", name=name, arguments=arguments, idempotency_key=turn)
         return Plan(calls=(call,))
 
+    def revalidate(self, call: ToolCall, arguments: dict[str, JsonValue] | None) -> Plan:
+        edited = replace(call, arguments=call.arguments if arguments is None else arguments)
+        if set(edited.arguments) != {"order_id"}:
+            return Plan(rejected=(f"{call.name}: it takes order_id",))
+        return Plan(calls=(edited,))
+
     async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
         self.ran.append(call)
         return ToolResult(call_id=call.id, name=call.name, ok=True, content="noted", said="Noted.")
+
+
+@dataclass
+class FakeEffects:
+    """Runs each effect once per key, in memory."""
+
+    done: dict[str, ToolResult] = field(default_factory=dict)
+    planned: list[ToolCall] = field(default_factory=list)
+    rulings: list[Decided] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    """Keys of calls that went out and never came back."""
+
+    async def plan(self, call: ToolCall, *, caller: Caller, turn: str) -> None:
+        self.planned.append(call)
+
+    async def run(
+        self,
+        spec: ToolSpec,
+        call: ToolCall,
+        execute: Callable[[ToolCall], Awaitable[ToolResult]],
+        *,
+        caller: Caller,
+        turn: str,
+        again: bool = False,
+    ) -> ToolResult | None:
+        if call.idempotency_key in self.unknown and not again:
+            return None
+        if call.idempotency_key not in self.done:
+            self.done[call.idempotency_key] = await execute(call)
+        return self.done[call.idempotency_key]
+
+    async def decided(self, decision: Decided) -> None:
+        self.rulings.append(decision)
 
 
 @dataclass
@@ -255,6 +300,7 @@ def fake_services(**given: object) -> Services:
         "knowledge": FakeKnowledge(),
         "embedder": FakeEmbedder(),
         "toolbox": FakeToolbox(),
+        "effects": FakeEffects(),
         "models": FakeModels(),
         "prompts": PromptFiles(),
         "tokens": ApproximateCounter(),
@@ -262,3 +308,24 @@ def fake_services(**given: object) -> Services:
         "deadlines": Deadlines(default=2, guard=2, retrieve=2, respond=2, tools=2),
     }
     return Services(**{**parts, **given})  # type: ignore[arg-type]
+
+
+class Opened:
+    """Conversations over a real SQLite file, with all other services faked."""
+
+    def __init__(
+        self, folder: Path, services: Services | None = None, pace: Pace = DEFAULT_PACE
+    ) -> None:
+        self._opening = open_persistence(Settings(data_dir=folder), folder)
+        self._services = services or fake_services()
+        self._pace = pace
+        self.talk: Conversations
+
+    async def __aenter__(self) -> Conversations:
+        persistence = await self._opening.__aenter__()
+        self.talk = converse(self._services, persistence, pace=self._pace)
+        return self.talk
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.talk.runner.close()
+        await self._opening.__aexit__(*error)  # type: ignore[arg-type]

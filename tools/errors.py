@@ -7,7 +7,11 @@ AntiphonError
 │   ├── AssistantError    a mistake in an assistant's folder: file, line, key
 │   ├── UnknownThread     no such thread for this caller
 │   ├── UnknownModel      a model name that is in no catalogue
-│   └── Forbidden         the credential does not reach this
+│   ├── Forbidden         the credential does not reach this
+│   └── Conflict          what is asked for does not fit how things stand (409)
+│       ├── ThreadBusy    another message of the thread is being answered (retryable)
+│       ├── NotPending    a decision about what does not wait for one
+│       └── RequestKeyReused
 ├── ModelError            a language model could not answer
 │   ├── KeyMissing        the provider's key is not set
 │   ├── ModelUnavailable  down, overloaded or too slow (retryable)
@@ -20,7 +24,8 @@ AntiphonError
 ├── StorageError          sessions, memory or cache could not be read or written
 │   ├── StorageCorrupt
 │   ├── StorageUnwritable read-only or full
-│   └── StorageBusy       another process holds the lock (retryable)
+│   ├── StorageBusy       another process holds the lock (retryable)
+│   └── LeaseLost         another process runs this thread now
 ├── ToolFailure           a tool raised, hung or is switched off
 └── GuardBroken           a guard itself failed
 """
@@ -94,6 +99,38 @@ class Forbidden(InputError):
 
     code = "forbidden"
     user_message = "You do not have access to that."
+
+
+class Conflict(InputError):
+    """What is asked for does not fit how things stand now."""
+
+    code = "conflict"
+
+
+class ThreadBusy(Conflict):
+    """Another message of the thread is still being answered."""
+
+    code = "thread_busy"
+    retryable = True
+    user_message = "I am still answering your last message."
+
+
+class NotPending(Conflict):
+    """A decision about something that does not wait for one; `pending` is what does, if any."""
+
+    code = "not_pending"
+
+    def __init__(
+        self, message: str, *, hint: str = "", pending: dict[str, object] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.pending = pending
+
+
+class RequestKeyReused(Conflict):
+    """A request key that came with another request before."""
+
+    code = "request_key_reused"
 
 
 class ModelError(AntiphonError):
@@ -179,6 +216,12 @@ class StorageBusy(StorageError):
 
     code = "storage_busy"
     retryable = True
+
+
+class LeaseLost(StorageError):
+    """The thread was deleted, or another process took it over; nothing more is written."""
+
+    code = "lease_lost"
 
 
 class ToolFailure(AntiphonError):

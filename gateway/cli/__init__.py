@@ -27,6 +27,7 @@ from antiphon.gateway.cli import (
     incidents,
     ingest,
     init,
+    prune,
     search,
     serve,
 )
@@ -55,6 +56,7 @@ app.add_typer(evaluate.app, name="eval")
 app.command(cls=Command)(bench.bench)
 app.command(cls=Command)(serve.serve)
 app.command(cls=Command)(incidents.incidents)
+app.command(cls=Command)(prune.prune)
 app.command(cls=Command)(doctor.doctor)
 
 

@@ -20,13 +20,13 @@ from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import console, emit, fail, visible
 from antiphon.gateway.cli.turns import decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.toolbox.approval import decision
 
 if TYPE_CHECKING:
     from antiphon.graphs.threads import Conversations, Event
     from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
 
-YES = frozenset({"y", "yes", "ok", "approve"})
 HELP = "/quit leaves · /history shows the thread · /graph the last turn's path · /new starts afresh"
 
 
@@ -121,9 +121,21 @@ class Chat:
             self._decide()
 
     def _decide(self) -> None:
-        approved = self.read("approve? [y/n] ").strip().lower() in YES
+        line = self.read("approve? [y/n] ").strip()
+        approved = decision(line)
+        if approved is None:
+            # Anything but a plain yes or no is a message like any other; the call goes on waiting.
+            if line:
+                self._take(line)
+            return
+        waiting = (self.last.interrupt if self.last is not None else None) or {}
         self._answer(
-            self.conversations.stream_decision(approved, context=self.context, thread=self.thread)
+            self.conversations.stream_decision(
+                approved,
+                context=self.context,
+                thread=self.thread,
+                interrupt_id=str(waiting.get("interrupt_id", "")),
+            )
         )
 
     async def _follow(self, events: AsyncIterator[Event]) -> None:

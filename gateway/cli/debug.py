@@ -18,7 +18,7 @@ from antiphon.tools.errors import InputError
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from antiphon.graphs.threads import StepRecord
+    from antiphon.graphs.history import StepRecord
     from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
 
@@ -35,6 +35,10 @@ def debug(
         str | None,
         typer.Option("--set", metavar="JSON", help='Fields to change first: {"question": "..."}'),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Let replayed calls change things; else the record answers."),
+    ] = False,
     tenant: Tenant = "default",
     user: User = "",
     assistant: AssistantFolder = None,
@@ -53,7 +57,7 @@ def debug(
 
     context = Context(tenant=tenant, user=user)
     if action and step is not None:
-        turn = run(_run_on(context, thread, step, _fields(changes), assistant))
+        turn = run(_run_on(context, thread, step, _fields(changes), assistant, live=live))
         if as_json:
             emit(turn.as_json())
         else:
@@ -94,8 +98,10 @@ def _fields(changes: str | None) -> dict[str, JsonValue] | None:
 
 
 async def _steps(context: Context, thread: str, assistant: Path | None) -> list[StepRecord]:
+    from antiphon.graphs.history import History
+
     async with opened(assistant) as runtime:
-        return await runtime.conversations.steps(context=context, thread=thread)
+        return await History(runtime.conversations).steps(context=context, thread=thread)
 
 
 async def _run_on(
@@ -104,12 +110,16 @@ async def _run_on(
     step: int,
     fields: dict[str, JsonValue] | None,
     assistant: Path | None,
+    *,
+    live: bool,
 ) -> Turn:
+    from antiphon.graphs.history import History
+
     async with opened(assistant) as runtime:
-        talks = runtime.conversations
+        past = History(runtime.conversations)
         if fields is None:
-            return await talks.replay(context=context, thread=thread, step=step)
-        return await talks.fork(context=context, thread=thread, step=step, changes=fields)
+            return await past.replay(context=context, thread=thread, step=step, live=live)
+        return await past.fork(context=context, thread=thread, step=step, changes=fields, live=live)
 
 
 def _at(steps: Sequence[StepRecord], step: int) -> StepRecord:

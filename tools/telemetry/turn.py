@@ -49,6 +49,8 @@ class TurnRecord:
     cached: bool = False
     retrieval_confidence: float | None = None
     support: float | None = None
+    replay: bool = False
+    """Whether the turn repeats one that was: counted apart, and no rule looks at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

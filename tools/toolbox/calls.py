@@ -84,6 +84,8 @@ class ToolResult(Stored):
     """The result put into words by the tool's `reply` template, if it has one."""
     error: str = ""
     """Failure code: `timeout`, `raised`, `unavailable`, `invalid`, `declined`."""
+    doubtful: bool = False
+    """Whether a call that failed may still have taken effect."""
     ms: float = 0.0
 
 
@@ -114,6 +116,10 @@ class Toolbox(Protocol):
 
     def validate(self, name: str, arguments: dict[str, JsonValue], *, turn: str) -> Plan:
         """Check a call a model asked for: the call, the missing argument, or why not."""
+        ...
+
+    def revalidate(self, call: ToolCall, arguments: dict[str, JsonValue] | None) -> Plan:
+        """Check a call again, with the arguments an approver edited; id and key stay the same."""
         ...
 
     async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:

@@ -1,0 +1,41 @@
+"""What is removed when its time is over: swept by `serve` and by `antiphon prune`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.graphs.assembly import Runtime
+from antiphon.graphs.persistence import storage_errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep removed, or would."""
+
+    threads: int
+    """Whole threads past their time."""
+    bytes: int
+    """Of checkpoints and records."""
+    dry_run: bool
+
+
+async def sweep(runtime: Runtime, *, dry_run: bool = False, compact: bool = False) -> Swept:
+    """Remove what is past its time; `compact` gives the space back to the disk where it can.
+
+    Raises StorageError.
+    """
+    talk = runtime.conversations
+    retention = runtime.retention
+    with storage_errors():
+        old = await retention.old()
+        count = 0
+        for tenant, thread in old:
+            count += await retention.weigh(tenant, thread)
+            if not dry_run:
+                await talk.erase(tenant, thread)
+        count += await retention.trim_all(dry_run=dry_run)
+        if not dry_run:
+            await retention.bury()
+            if compact:
+                await retention.compact()
+    return Swept(threads=len(old), bytes=count, dry_run=dry_run)

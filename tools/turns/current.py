@@ -1,0 +1,51 @@
+"""The turn that this task runs: what every node and service below the runner may account to."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from dataclasses import dataclass, field
+
+from antiphon.tools.turns.records import Call, TurnEntry, Turns
+
+
+@dataclass(slots=True, kw_only=True)
+class Running:
+    """One turn under way in this process."""
+
+    turn: TurnEntry
+    token: int
+    """The fencing token it runs under."""
+    store: Turns
+    began: float = field(default_factory=time.perf_counter)
+    calls: list[Call] = field(default_factory=list)
+    """Every model call so far, in order."""
+    origin: str = ""
+    """The thread that this one replays; empty for a turn of its own."""
+    live: bool = False
+    """Whether a replay may really change things."""
+
+    @property
+    def replay(self) -> bool:
+        """Whether this turn repeats one that was."""
+        return bool(self.origin)
+
+    async def call_out(self, call: Call) -> int:
+        """Note a call before it goes out, under its estimate; return its number."""
+        self.calls.append(call)
+        number = len(self.calls) - 1
+        if call.cost_usd:
+            await self.store.note_call(self.turn.id, number, call)
+        return number
+
+    async def call_back(self, number: int, call: Call) -> None:
+        """Complete a call; what cost nothing is written down when the turn is settled."""
+        before, self.calls[number] = self.calls[number], call
+        if call.cost_usd or before.cost_usd:
+            await self.store.note_call(self.turn.id, number, call)
+
+
+CURRENT: contextvars.ContextVar[Running | None] = contextvars.ContextVar(
+    "antiphon_turn", default=None
+)
+"""Set by the runner around a run of the graph; None under a host's or a server's own runner."""

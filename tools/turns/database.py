@@ -1,0 +1,138 @@
+"""One way to run a transaction, over SQLite and PostgreSQL.
+
+A transaction is a generator: it yields a statement with its values and is sent the rows. So each
+is written once, in SQL that both understand; SQLite runs it whole in one hop to its thread, and
+PostgreSQL statement by statement. What a transaction raises rolls it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+Result = TypeVar("Result")
+Value = str | int | float | None
+Row = Mapping[str, Any]
+Statement = tuple[str, tuple[Value, ...]]
+Transaction = Generator[Statement, Sequence[Row], Result]
+"""Yields `(sql, values)` with `?` places; is sent the rows that came back."""
+
+BUSY_S = 10.0
+
+
+class Database(Protocol):
+    """Runs transactions."""
+
+    dialect: str
+    """`sqlite` or `postgres`."""
+    now: str
+    """The database's own clock as an expression: seconds since the epoch."""
+
+    async def run(self, transaction: Transaction[Result]) -> Result:
+        """Run a transaction to its end. Raises what the driver raises."""
+        ...
+
+    async def compact(self) -> None:
+        """Give space that is free back to the disk, where that is not done anyway."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+class SqliteDatabase:
+    """One connection in a thread of its own: transactions stand in line, whatever their loop."""
+
+    dialect = "sqlite"
+    now = "((julianday('now') - 2440587.5) * 86400.0)"
+
+    def __init__(self, path: Path | str) -> None:
+        """Open the file at the first transaction."""
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="antiphon-turns")
+        self._connection: sqlite3.Connection | None = None
+
+    async def run(self, transaction: Transaction[Result]) -> Result:
+        """Run a transaction to its end. Raises sqlite3.Error."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._whole, transaction)
+
+    async def compact(self) -> None:
+        """Rewrite the file without its free pages. Raises sqlite3.Error when it is in use."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, lambda: self._opened().execute("VACUUM"))
+
+    async def close(self) -> None:
+        """Close the file."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._shut)
+        self._thread.shutdown(wait=False)
+
+    def _whole(self, transaction: Transaction[Result]) -> Result:
+        connection = self._opened()
+        # Immediate: two processes that read before they write would both be refused otherwise.
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            sql, values = next(transaction)
+            while True:
+                sql, values = transaction.send(connection.execute(sql, values).fetchall())
+        except StopIteration as stop:
+            connection.execute("COMMIT")
+            result: Result = stop.value
+            return result
+        except BaseException:
+            transaction.close()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection = connection
+        return self._connection
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresDatabase:
+    """Transactions over a pool of connections whose rows are mappings."""
+
+    dialect = "postgres"
+    now = "extract(epoch from clock_timestamp())::double precision"
+
+    def __init__(self, pool: Any) -> None:
+        """Take an open psycopg pool; whoever opened it closes it."""
+        self._pool = pool
+
+    async def run(self, transaction: Transaction[Result]) -> Result:
+        """Run a transaction to its end. Raises psycopg.Error."""
+        async with self._pool.connection() as connection, connection.transaction():
+            try:
+                sql, values = next(transaction)
+                while True:
+                    cursor = await connection.execute(sql.replace("?", "%s"), values)
+                    rows = await cursor.fetchall() if cursor.description else ()
+                    sql, values = transaction.send(rows)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            finally:
+                transaction.close()
+
+    async def compact(self) -> None:
+        """Do nothing: PostgreSQL vacuums by itself."""
+
+    async def close(self) -> None:
+        """Leave the pool to its owner."""

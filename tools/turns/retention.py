@@ -1,0 +1,164 @@
+"""Thinning out: of old turns one checkpoint stays, then nothing; of old threads nothing at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.tools.turns.database import Database, Transaction
+from antiphon.tools.turns.records import TurnEntry
+
+DAY_S = 86_400.0
+TOMBSTONE_DAYS = 1.0
+"""How long a deleted thread's name still turns late writers away."""
+RESULTS = 40
+"""Turns of a thread whose results are kept, for retries and for whoever comes back."""
+_WRITES = {"sqlite": "writes", "postgres": "checkpoint_writes"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """What is kept, and for how long."""
+
+    full_steps_turns: int = 3
+    turns: int = 400
+    thread_days: float = 365.0
+
+
+class Retention:
+    """Removes what is past its time from the tables of turns and of the checkpointer.
+
+    Every method raises what the driver raises.
+    """
+
+    def __init__(self, database: Database, keep: Keep) -> None:
+        self._database = database
+        self._keep = keep
+
+    async def trim(self, turn: TurnEntry) -> int:
+        """Thin a thread out after one of its turns; return the bytes removed."""
+        if turn.seq <= self._keep.full_steps_turns:
+            return 0
+        return await self._database.run(self._trim(turn.tenant, turn.thread, turn.seq))
+
+    async def trim_all(self, *, dry_run: bool = False) -> int:
+        """Thin every thread out; return the bytes removed, or that would be."""
+
+        def work() -> Transaction[int]:
+            rows = yield (
+                "SELECT tenant, id, turns FROM antiphon_threads"
+                " WHERE state <> 'deleted' AND turns > ?",
+                (self._keep.full_steps_turns,),
+            )
+            count = 0
+            for row in rows:
+                count += yield from self._trim(row["tenant"], row["id"], int(row["turns"]))
+            if dry_run:
+                raise _Undone(count)
+            return count
+
+        try:
+            return await self._database.run(work())
+        except _Undone as undone:
+            return undone.count
+
+    async def old(self) -> list[tuple[str, str]]:
+        """Return (tenant, thread) of threads past their time."""
+
+        def work() -> Transaction[list[tuple[str, str]]]:
+            rows = yield (
+                "SELECT tenant, id FROM antiphon_threads WHERE state <> 'deleted'"
+                f" AND holder = '' AND updated < {self._database.now} - ?"
+                " ORDER BY updated LIMIT 1000",
+                (self._keep.thread_days * DAY_S,),
+            )
+            return [(row["tenant"], row["id"]) for row in rows]
+
+        return await self._database.run(work())
+
+    async def weigh(self, tenant: str, thread: str) -> int:
+        """Return the bytes of a thread's checkpoints."""
+
+        def work() -> Transaction[int]:
+            rows = yield (
+                f"SELECT COALESCE(SUM({self._length('checkpoint')}), 0) AS bytes"
+                " FROM checkpoints WHERE thread_id = ?",
+                (f"{tenant}/{thread}",),
+            )
+            return int(rows[0]["bytes"])
+
+        return await self._database.run(work())
+
+    async def bury(self) -> int:
+        """Forget the names of threads deleted a while ago; return how many."""
+
+        def work() -> Transaction[int]:
+            rows = yield (
+                "DELETE FROM antiphon_threads WHERE state = 'deleted'"
+                f" AND updated < {self._database.now} - ? RETURNING key",
+                (TOMBSTONE_DAYS * DAY_S,),
+            )
+            return len(rows)
+
+        return await self._database.run(work())
+
+    async def compact(self) -> None:
+        """Give space that is free back to the disk, where that is not done anyway."""
+        await self._database.compact()
+
+    def _length(self, column: str) -> str:
+        return f"{'length' if self._database.dialect == 'sqlite' else 'pg_column_size'}({column})"
+
+    def _trim(self, tenant: str, thread: str, latest: int) -> Transaction[int]:
+        key, writes = f"{tenant}/{thread}", _WRITES[self._database.dialect]
+        removed = 0
+        rows = yield (
+            "SELECT checkpoint FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
+            " AND checkpoint <> '' ORDER BY seq DESC LIMIT 1"
+        ), (tenant, thread, latest - self._keep.full_steps_turns)  # fmt: skip
+        if rows:
+            # Ids of checkpoints grow with time, so everything below this one is of earlier turns.
+            edge = str(rows[0]["checkpoint"])
+            gone = yield (
+                "DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id < ?"
+                " AND checkpoint_id NOT IN (SELECT checkpoint FROM antiphon_turns"
+                " WHERE tenant = ? AND thread = ? AND seq > ?)"
+                f" RETURNING {self._length('checkpoint')} AS bytes"
+            ), (key, edge, tenant, thread, latest - self._keep.turns)  # fmt: skip
+            removed += sum(int(row["bytes"]) for row in gone)
+            value = "value" if self._database.dialect == "sqlite" else "blob"
+            gone = yield (
+                f"DELETE FROM {writes} WHERE thread_id = ? AND checkpoint_id < ?"
+                f" RETURNING {self._length(value)} AS bytes"
+            ), (key, edge)  # fmt: skip
+            removed += sum(int(row["bytes"] or 0) for row in gone)
+            if self._database.dialect == "postgres":
+                # Values live apart there, a row a version, shared by the checkpoints that have it.
+                gone = yield (
+                    "DELETE FROM checkpoint_blobs b WHERE b.thread_id = ? AND NOT EXISTS"
+                    " (SELECT 1 FROM checkpoints c WHERE c.thread_id = b.thread_id"
+                    " AND c.checkpoint_ns = b.checkpoint_ns"
+                    " AND c.checkpoint->'channel_versions'->>b.channel = b.version)"
+                    " RETURNING pg_column_size(blob) AS bytes"
+                ), (key,)  # fmt: skip
+                removed += sum(int(row["bytes"] or 0) for row in gone)
+        yield (
+            "UPDATE antiphon_turns SET result = NULL WHERE tenant = ? AND thread = ? AND seq <= ?"
+            " AND result IS NOT NULL"
+        ), (tenant, thread, latest - RESULTS)  # fmt: skip
+        forgotten = "SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
+        of = (tenant, thread, latest - self._keep.turns)
+        for table in ("calls", "effects", "decisions"):
+            yield f"DELETE FROM antiphon_{table} WHERE turn IN ({forgotten})", of
+        yield (
+            "DELETE FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?",
+            of,
+        )
+        return removed
+
+
+class _Undone(Exception):
+    """Rolls a transaction back that only wanted to know what it would remove."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
