@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -43,13 +44,13 @@ def find_date(text: str, *, today: date) -> FoundDate | None:
     """Return the first day that `text` names; one without a year is the next to come."""
     for pattern in (_ISO, _DAY_FIRST, _MONTH_FIRST, _RELATIVE, _IN_DAYS, _WEEKDAY):
         for match in pattern.finditer(text):
-            value = _value(match, today)
-            if value is not None:
-                return FoundDate(value=value, where=match.span())
+            # There is no such day, or it is past the year 9999.
+            with suppress(ValueError, OverflowError):
+                return FoundDate(value=_value(match, today), where=match.span())
     return None
 
 
-def _value(match: re.Match[str], today: date) -> date | None:
+def _value(match: re.Match[str], today: date) -> date:
     parts = match.groupdict()
     if "word" in parts:
         return today + timedelta(days=_OFFSETS[match["word"].lower()])
@@ -61,10 +62,7 @@ def _value(match: re.Match[str], today: date) -> date | None:
         return today + timedelta(days=ahead or 7)
     named = match["month"].lower()
     month = _MONTHS.index(named) + 1 if named in _MONTHS else int(named)
-    try:
-        if parts["year"]:
-            return date(int(match["year"]), month, int(match["day"]))
-        this_year = date(today.year, month, int(match["day"]))
-        return this_year if this_year >= today else this_year.replace(year=today.year + 1)
-    except ValueError:
-        return None
+    if parts["year"]:
+        return date(int(match["year"]), month, int(match["day"]))
+    this_year = date(today.year, month, int(match["day"]))
+    return this_year if this_year >= today else this_year.replace(year=today.year + 1)

@@ -5,9 +5,11 @@ Tools written here carry a pydantic form; tools from an MCP server carry plain J
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, cast
 
 from langchain_core.tools import BaseTool
@@ -19,6 +21,14 @@ Schema = Mapping[str, Any]  # JSON schema is open by definition
 _KINDS: tuple[Kind, ...] = ("string", "integer", "number", "boolean", "array", "object")
 RESERVED = frozenset({"tenant", "user", "config", "idempotency_key"})
 """Come from the verified credential and the runtime, so a model may never set them."""
+MOST_DIGITS = 30
+"""Of a number. Account and parcel numbers have fewer; Python reads no more than 4,300."""
+_INTEGER = re.compile(rf"[+-]?\d{{1,{MOST_DIGITS}}}")
+_DECIMAL = re.compile(rf"[+-]?\d{{0,{MOST_DIGITS}}}\.\d{{1,{MOST_DIGITS}}}")
+_DEEPEST = 32
+"""Levels of lists and objects in an argument."""
+_MOST_PROBLEMS = 5
+_PROBLEM_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +90,20 @@ def check(
     """Validate `arguments`, turning `"3"` into 3 where a number is declared."""
     known = {argument.name: argument for argument in declared}
     given = dict(arguments)
-    reserved = sorted(RESERVED & given.keys())
-    if reserved:
-        return Check(
-            arguments=given,
-            problems=tuple(f"{name!r} is set by the runtime; leave it out" for name in reserved),
-        )
-    unknown = sorted(given.keys() - known.keys())
-    if unknown:
-        takes = ", ".join(known) or "no arguments"
-        return Check(
-            arguments=given,
-            problems=tuple(f"unknown argument {name!r}; it takes {takes}" for name in unknown),
-        )
+    takes = ", ".join(known) or "no arguments"
+    refused = (
+        *(
+            f"{one!r} is set by the runtime; leave it out"
+            for one in sorted(RESERVED & given.keys())
+        ),
+        *(
+            f"unknown argument {one!r}; it takes {takes}"
+            for one in sorted(given.keys() - known.keys() - RESERVED)
+        ),
+        *_unfit(given),
+    )
+    if refused:
+        return Check(arguments=given, problems=_said(refused))
     absent = tuple(
         name for name, one in known.items() if one.required and given.get(name) in (None, "")
     )
@@ -157,17 +168,51 @@ def _kind(part: Schema, choices: tuple[JsonValue, ...]) -> Kind:
     return "array" if "items" in part else "object" if "properties" in part else "string"
 
 
+def _unfit(values: Mapping[str, object]) -> Iterable[str]:
+    """Name the arguments that no checker should be given: too long, endless or too deep."""
+    for name, value in values.items():
+        level = [value]
+        for _ in range(_DEEPEST):
+            if any(map(_endless, level)):
+                yield f"{name}: a number may have {MOST_DIGITS} digits"
+            level = [inner for one in level for inner in _within(one)]
+        if level:
+            yield f"{name}: is nested too deeply"
+
+
+def _endless(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and abs(value) >= 10**MOST_DIGITS
+
+
+def _within(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _said(problems: Iterable[str]) -> tuple[str, ...]:
+    """Return the first problems in short: what is wrong may be as long as a page."""
+    return tuple(
+        one if len(one) <= _PROBLEM_CHARS else f"{one[:_PROBLEM_CHARS]} ..."
+        for one in islice(problems, _MOST_PROBLEMS)
+    )
+
+
 def _check_form(form: type[BaseModel], given: dict[str, JsonValue]) -> Check:
     try:
         valid = form.model_validate(given)
     except ValidationError as error:
-        problems = tuple(
+        problems = _said(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
             for item in error.errors(include_url=False)
             if not (item["type"] == "missing" and len(item["loc"]) == 1)
         )
         return Check(arguments=given, problems=problems)
-    return Check(arguments=valid.model_dump(mode="json"))
+    # A text can have become a number; what the tool itself declares is not judged.
+    problems = _said(_unfit(valid.model_dump(include=set(given))))
+    return Check(arguments=given if problems else valid.model_dump(mode="json"), problems=problems)
 
 
 def _check_json(
@@ -178,7 +223,7 @@ def _check_json(
 
     coerced = {name: _coerced(known[name], value) for name, value in given.items()}
     schema = {**form, "required": [name for name in form.get("required", ()) if name in coerced]}
-    problems = tuple(
+    problems = _said(
         f"{'.'.join(map(str, error.absolute_path))}: {error.message}".removeprefix(": ")
         for error in Draft202012Validator(schema).iter_errors(coerced)
     )
@@ -193,8 +238,8 @@ def _check_json(
 def _coerced(argument: Argument, value: JsonValue) -> JsonValue:
     if isinstance(value, str) and argument.kind in ("integer", "number"):
         text = value.strip()
-        if re.fullmatch(r"[+-]?\d+", text):
+        if _INTEGER.fullmatch(text):
             return int(text)
-        if argument.kind == "number" and re.fullmatch(r"[+-]?\d*\.\d+", text):
+        if argument.kind == "number" and _DECIMAL.fullmatch(text):
             return float(text)
     return value

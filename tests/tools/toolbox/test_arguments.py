@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from datetime import date
 from typing import Any
 
@@ -16,6 +18,8 @@ TODAY = date(2026, 5, 6)  # a Wednesday
 ORDER = Argument(name="order_id", kind="string", required=True, pattern=r"^[A-Z]-\d{4}$")
 COUNT = Argument(name="quantity", kind="integer", required=True, minimum=1, maximum=20)
 LIMIT = Argument(name="limit", kind="integer", description="How many orders to list")
+WEIGHT = Argument(name="weight", kind="number", required=True)
+WEIGHTS = Argument(name="weights", kind="array", items=WEIGHT)
 TOPIC = Argument(name="topic", kind="string", required=True, choices=("refund", "delivery"))
 SPEED = Argument(name="speed", kind="string", choices=("express", "express_plus", "standard"))
 TOPICS = Argument(name="topics", kind="array", items=TOPIC)
@@ -39,6 +43,14 @@ COLOUR = Argument(name="shade", kind="string", examples=("dark red", "sky blue")
         pytest.param(COUNT, "send me Three of them", 3, id="number word"),
         pytest.param(COUNT, "send me 300 of them", None, id="number out of range"),
         pytest.param(COUNT, "it weighs 2.5 kilos", None, id="fraction for an integer"),
+        pytest.param(WEIGHT, "1e999 kilos", None, id="exponent"),
+        pytest.param(WEIGHT, "9" * 31 + " kilos", None, id="more digits than a number has"),
+        pytest.param(WEIGHT, "1" + ",000" * 11 + " kilos", None, id="more groups of digits"),
+        pytest.param(WEIGHT, "2." + "9" * 31 + " kilos", None, id="more decimals"),
+        pytest.param(WEIGHT, "9" * 30 + " kilos", int("9" * 30), id="as many digits as may be"),
+        pytest.param(WEIGHT, "9" * 400 + " or 3 kilos", 3, id="a number beside a huge one"),
+        pytest.param(WEIGHTS, "1,2,3", [1, 2, 3], id="a list without spaces"),
+        pytest.param(WEIGHTS, "1,000,2 and 12,3456", [1000, 2, 12, 3456], id="groups and none"),
         pytest.param(LIMIT, "list my last 3 orders", 3, id="optional number spoken of"),
         pytest.param(LIMIT, "I am 30 and want help", None, id="optional number of something else"),
         pytest.param(TOPIC, "I want two Refunds", "refund", id="plural choice"),
@@ -59,6 +71,8 @@ COLOUR = Argument(name="shade", kind="string", examples=("dark red", "sky blue")
         pytest.param(DAY, "the market 3 on money", None, id="words that begin like dates"),
         pytest.param(REASON, "cancel it because it is late.", "it is late", id="because"),
         pytest.param(REASON, "cancel it, reason: too big", "too big", id="labelled"),
+        pytest.param(REASON, "it came late because of snow\nThanks", "snow", id="over two lines"),
+        pytest.param(REASON, "since it is 3.5 kg too heavy!", "it is 3.5 kg too heavy", id="3.5"),
         pytest.param(REASON, "cancel it", None, id="no reason"),
         pytest.param(GIFT, "with gift wrap", True, id="flag"),
         pytest.param(GIFT, "without gift wrapping", False, id="flag denied"),
@@ -119,6 +133,42 @@ def test_a_bare_reply_answers_the_question(
 ) -> None:
     """After a question the reply alone is the value, where it has the right form."""
     assert expected == answer(argument, reply, today=TODAY)
+
+
+EVERY = (
+    *(ORDER, COUNT, LIMIT, WEIGHT, WEIGHTS, TOPIC, SPEED, TOPICS, ORDERS, EMAIL, DAY, REASON),
+    *(GIFT, CITY, QUERY, COLOUR),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 100_000, "9" * 310, "9" * 4301, "1e999", "1" + ",111" * 25_000 + "x", "1 " * 50_000,
+     "-" * 100_000, "1." * 50_000, "a" * 100_000, "a@" * 50_000, "\u201c" * 100_000, "'" * 100_000,
+     "since " * 20_000 + "\n", "since" + " " * 100_000, "in " * 33_000, "in" + " " * 100_000,
+     "1 " + " " * 100_000, "gift" + " " * 100_000, "in 999 weeks " * 8_000, "0000-00-00 " * 9_000,
+     "<EMAIL_" + "1" * 100_000, "\u0664" * 100_000, "\u00b2" * 400],
+    ids=lambda text: f"{text[:6]!a}x{len(text)}",
+)  # fmt: skip
+def test_no_message_is_too_much(text: str) -> None:
+    """Huge numbers and a hundred thousand characters of the worst neither raise nor take long."""
+    for argument in EVERY:
+        began = time.perf_counter()
+        extract([argument], text, today=TODAY)
+        answer(argument, text, today=TODAY)
+        assert time.perf_counter() - began < 3, argument.name
+
+
+def test_a_message_of_odd_pieces_is_read() -> None:
+    """Whatever numbers, dates and signs stand side by side, reading never raises."""
+    pieces = ("9" * 400, "9" * 5000, "1e999", "-1", ".5", "12,345", "2026-02-30", "31 Feb",
+              "29 Feb", "in 999 weeks", "tomorrow", "A-1001", "inf", "nan", "\u0664", " ", ",", ".",
+              "\n", "kilos", "because", "@", "<", "'", "weight")  # fmt: skip
+    dice = random.Random(7)
+    for _ in range(500):
+        text = "".join(dice.choices(pieces, k=dice.randrange(1, 12)))
+        for day in (TODAY, date.min, date.max):
+            extract(EVERY, text, today=day)
 
 
 def test_a_schema_of_another_server_is_read() -> None:
