@@ -155,10 +155,10 @@ class FakeToolbox:
         return Plan(calls=(call,))
 
     def revalidate(self, call: ToolCall, arguments: dict[str, JsonValue] | None) -> Plan:
-        edited = replace(call, arguments=call.arguments if arguments is None else arguments)
-        if set(edited.arguments) != {"order_id"}:
-            return Plan(rejected=(f"{call.name}: it takes order_id",))
-        return Plan(calls=(edited,))
+        given = call.arguments if arguments is None else arguments
+        if call.name != self.tool.name or set(given) != set(self.tool.args):
+            return Plan(rejected=(f"{call.name}: takes other arguments",))
+        return Plan(calls=(replace(call, arguments=given),))
 
     async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
         self.ran.append(call)

@@ -85,7 +85,7 @@ class ToolResult(Stored):
     error: str = ""
     """Failure code: `timeout`, `raised`, `unavailable`, `invalid`, `declined`."""
     doubtful: bool = False
-    """Whether a call that failed may still have taken effect."""
+    """It failed, and may have taken effect all the same: it must not simply be run again."""
     ms: float = 0.0
 
 
@@ -119,9 +119,16 @@ class Toolbox(Protocol):
         ...
 
     def revalidate(self, call: ToolCall, arguments: dict[str, JsonValue] | None) -> Plan:
-        """Check a call again, with the arguments an approver edited; id and key stay the same."""
+        """Check a call that waited, with its own arguments or with those an approver gave.
+
+        It stays the same call: an edit changes neither id nor idempotency key. What the tool does
+        not take, or no longer, is `rejected`; nothing is asked for.
+        """
         ...
 
     async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
-        """Run a validated call under breaker and deadline; a tool's own failure is data."""
+        """Run a validated call now, under breaker and deadline; a tool's own failure is data.
+
+        It runs as often as it is told to: whether it ran before is for the caller to know.
+        """
         ...

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -35,7 +34,6 @@ THRESHOLD = 0.35
 """Least likeness of a message to a tool for the tool to be chosen."""
 MAX_CHARS = 8000
 """Longest result that is passed on."""
-_REMEMBERED = 1000
 
 
 class AssistantToolbox:
@@ -66,7 +64,6 @@ class AssistantToolbox:
         self._switches = switches
         self._threshold = threshold
         self._today = today
-        self._done: OrderedDict[tuple[Caller, str], ToolResult] = OrderedDict()
 
     def specs(self) -> Sequence[ToolSpec]:
         """Return every declared tool with its policy."""
@@ -92,10 +89,10 @@ class AssistantToolbox:
         """Check a call a model asked for: the call, the missing argument, or why not."""
         spec = self._specs.get(name)
         if spec is None:
-            return Plan(rejected=(f"{name}: no such tool; there are {', '.join(self._specs)}",))
+            return self._unknown(name)
         checked = check(spec.tool, self._arguments[name], arguments)
         if checked.problems:
-            return Plan(rejected=(f"{name}: {'; '.join(checked.problems)}",))
+            return _rejected(name, checked.problems)
         if checked.missing:
             return Plan(missing=self._ask(spec, checked.missing[0], checked.arguments))
         key = _key(turn, name, checked.arguments)
@@ -104,17 +101,23 @@ class AssistantToolbox:
         )
         return Plan(calls=(call,))
 
-    async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
-        """Run a validated call under breaker and deadline, once.
+    def revalidate(self, call: ToolCall, arguments: dict[str, JsonValue] | None) -> Plan:
+        """Check a call that waited, with its own arguments or with those an approver gave."""
+        spec = self._specs.get(call.name)
+        if spec is None:
+            return self._unknown(call.name)
+        given = call.arguments if arguments is None else arguments
+        checked = check(spec.tool, self._arguments[call.name], given)
+        problems = (*checked.problems, *(f"{name} is missing" for name in checked.missing))
+        if problems:
+            return _rejected(call.name, problems)
+        return Plan(calls=(replace(call, arguments=checked.arguments),))
 
-        A call with side effects that was tried before under the same key is not run again: its
-        first result is returned, whatever it was.
-        """
+    async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
+        """Run a validated call now, under breaker and deadline."""
         spec = self._specs.get(call.name)
         if spec is None:
             return _failed(call, "invalid", f"There is no tool named {call.name}.")
-        if (before := self._done.get((caller, call.idempotency_key))) is not None:
-            return before
         if call.name in self._switches.frozen_tools or not self._breakers[call.name].admit():
             return _unavailable(call)
         began = time.perf_counter()
@@ -122,11 +125,8 @@ class AssistantToolbox:
             result = await self._attempt(spec, call, caller)
         except asyncio.CancelledError:
             self._release(call.name)
-            self._remember(spec, call, caller, _failed(call, "timeout", _doubtful(spec, "stopped")))
             raise
-        result = replace(result, ms=round((time.perf_counter() - began) * 1000, 3))
-        self._remember(spec, call, caller, result)
-        return result
+        return replace(result, ms=round((time.perf_counter() - began) * 1000, 3))
 
     async def _attempt(self, spec: ToolSpec, call: ToolCall, caller: Caller) -> ToolResult:
         breaker = self._breakers[call.name]
@@ -135,33 +135,32 @@ class AssistantToolbox:
                 returned = await self._runners[call.name].run(
                     dict(call.arguments), _config(call, caller, self._data_dir)
                 )
+            result = _succeeded(spec, call, returned)
         except Crowded:
             self._release(call.name)
             return _unavailable(call)
         except TimeoutError:
             breaker.fail()
-            return _failed(call, "timeout", _doubtful(spec, "did not answer in time"))
+            return _in_doubt(spec, call, "timeout", "did not answer in time")
         except ToolException as error:
             # How a tool says no on purpose: its own words, from a service that works.
             breaker.succeed()
-            return _failed(call, "raised", _cut(str(error)) or _doubtful(spec, "failed"))
+            said = _cut(str(error)) or f"The {spoken(call.name)} service failed."
+            return _failed(call, "raised", said)
         # A tool is the user's code: anything may come out of it, and none of it is for show.
         except Exception:  # noqa: BLE001
             breaker.fail()
-            return _failed(call, "raised", _doubtful(spec, "failed"))
+            return _in_doubt(spec, call, "raised", "failed")
         breaker.succeed()
-        return _succeeded(spec, call, returned)
+        return result
 
     def _release(self, name: str) -> None:
         """Give back the breaker's trial after a call that says nothing of the tool's health."""
         if self._breakers[name].state == "half_open":
             self._breakers[name].fail()
 
-    def _remember(self, spec: ToolSpec, call: ToolCall, caller: Caller, result: ToolResult) -> None:
-        if spec.side_effects and result.error != "unavailable":
-            self._done[caller, call.idempotency_key] = result
-            if len(self._done) > _REMEMBERED:
-                self._done.popitem(last=False)
+    def _unknown(self, name: str) -> Plan:
+        return Plan(rejected=(f"{name[:100]}: no such tool; there are {', '.join(self._specs)}",))
 
     async def _likest(self, text: str, among: Sequence[str]) -> str | None:
         names = [name for name in self._specs if not among or name in among]
@@ -244,9 +243,14 @@ def _unavailable(call: ToolCall) -> ToolResult:
     return _failed(call, "unavailable", sentence)
 
 
-def _doubtful(spec: ToolSpec, what: str) -> str:
+def _in_doubt(spec: ToolSpec, call: ToolCall, error: str, what: str) -> ToolResult:
     doubt = " It may still have taken effect." if spec.side_effects else ""
-    return f"The {spoken(spec.name)} service {what}.{doubt}"
+    failed = _failed(call, error, f"The {spoken(call.name)} service {what}.{doubt}")
+    return replace(failed, doubtful=spec.side_effects)
+
+
+def _rejected(name: str, problems: Sequence[str]) -> Plan:
+    return Plan(rejected=(f"{name}: {'; '.join(problems)}",))
 
 
 def _cut(text: str) -> str:

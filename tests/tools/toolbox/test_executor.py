@@ -335,23 +335,147 @@ async def test_a_tool_cannot_pile_up_threads() -> None:
     assert 16 == sum(result.ok for result in results)
 
 
-async def test_a_side_effect_happens_once_per_key() -> None:
-    """Running a call again returns its first result; other callers and turns are apart."""
+async def test_a_call_runs_each_time_it_is_told_to() -> None:
+    """What ran before is known to whoever keeps the calls; here nothing is held back."""
     done: list[str] = []
 
     def book(day: str) -> str:
         """Book."""
         done.append(day)
-        raise OSError
+        return day
 
     box = toolbox(spec(book, side_effects=True))
     call = only_call(box.validate("book", {"day": "Monday"}, turn="t"))
-    first = await box.execute(call, caller=ADA)
-    assert first == await box.execute(call, caller=ADA)
-    assert ["Monday"] == done
-    await box.execute(call, caller=Caller(tenant="other"))
-    await box.execute(only_call(box.validate("book", {"day": "Monday"}, turn="u")), caller=ADA)
-    assert ["Monday"] * 3 == done
+    assert [True, True] == [(await box.execute(call, caller=ADA)).ok for _ in range(2)]
+    assert ["Monday", "Monday"] == done
+
+
+class Unprintable:
+    """Comes back from a tool, and cannot be put into words."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError
+
+
+def huge_number() -> int:
+    """Count."""
+    return 10**5000
+
+
+def endless() -> list[object]:
+    """List."""
+    ring: list[object] = []
+    ring.append(ring)
+    return ring
+
+
+def unprintable() -> object:
+    """Give something."""
+    return Unprintable()
+
+
+@pytest.mark.parametrize("function", [huge_number, endless, unprintable])
+async def test_a_result_that_cannot_be_read_is_a_failed_result(function: Callable[[], Any]) -> None:
+    """Whatever a tool returns, running it raises nothing."""
+    box = toolbox(spec(function, side_effects=True))
+    result = await box.execute(only_call(box.validate(function.__name__, {}, turn="t")), caller=ADA)
+    assert (False, "raised", True) == (result.ok, result.error, result.doubtful)
+
+
+async def hang() -> None:
+    """Hang."""
+    await asyncio.sleep(20)
+
+
+async def crash() -> None:
+    """Crash."""
+    raise OSError
+
+
+async def refuse() -> None:
+    """Refuse."""
+    raise ToolException("No.")
+
+
+async def work() -> str:
+    """Work."""
+    return "done"
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "doubtful"),
+    [
+        (hang, "timeout", True),
+        (crash, "raised", True),
+        (refuse, "raised", False),
+        (work, "", False),
+    ],
+)
+async def test_an_effect_that_may_have_happened_is_in_doubt(
+    function: Callable[..., Any], error: str, doubtful: bool
+) -> None:
+    """So it is after a timeout and a crash of what changes something, and never of what reads."""
+    for side_effects in (True, False):
+        box = toolbox(spec(function, side_effects=side_effects, timeout_s=0.02))
+        call = only_call(box.validate(function.__name__, {}, turn="t"))
+        result = await box.execute(call, caller=ADA)
+        assert (error, doubtful and side_effects) == (result.error, result.doubtful)
+
+
+async def test_a_call_that_was_turned_away_is_not_in_doubt() -> None:
+    """An open breaker, a frozen tool and a full one have certainly not run it."""
+    box = toolbox(spec(crash, side_effects=True))
+    call = only_call(box.validate("crash", {}, turn="t"))
+    results = [await box.execute(call, caller=ADA) for _ in range(6)]
+    assert ("unavailable", False) == (results[-1].error, results[-1].doubtful)
+    frozen = toolbox(spec(work, side_effects=True), switches=Switches(frozen_tools={"work"}))
+    result = await frozen.execute(only_call(frozen.validate("work", {}, turn="t")), caller=ADA)
+    assert ("unavailable", False) == (result.error, result.doubtful)
+    full = toolbox(spec(hang, side_effects=True, timeout_s=0.05))
+    call = only_call(full.validate("hang", {}, turn="t"))
+    crowd = await asyncio.gather(*(full.execute(call, caller=ADA) for _ in range(17)))
+    assert {("timeout", True), ("unavailable", False)} == {(r.error, r.doubtful) for r in crowd}
+
+
+async def test_a_call_that_waited_is_checked_again() -> None:
+    """As it was or as an approver changed it, it stays the same call with the same key."""
+    box = toolbox(spec(refund))
+    call = only_call(box.validate("refund", {"order_id": "A-1001", "reason": "late"}, turn="t"))
+    assert Plan(calls=(call,)) == box.revalidate(call, None)
+    edited = only_call(
+        box.revalidate(call, {"order_id": "A-1002", "reason": "late", "copies": "2"})
+    )
+    assert (call.id, call.idempotency_key) == (edited.id, edited.idempotency_key)
+    assert {"order_id": "A-1002", "reason": "late", "copies": 2} == edited.arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"order_id": "nonsense", "reason": "late"}, "refund: order_id: "),
+        ({"order_id": "A-1001", "reason": "late", "user": "bob"}, "'user' is set by the runtime"),
+        ({"order_id": "A-1001", "reason": "late", "copies": 10**400}, "refund: copies: "),
+        ({"order_id": "A-1001"}, "refund: reason is missing"),
+        ({}, "refund: order_id is missing"),
+    ],
+)
+async def test_an_edit_that_the_tool_does_not_take_is_rejected(
+    arguments: dict[str, JsonValue], why: str
+) -> None:
+    """An approver is not asked for what is missing: the edit is refused as it stands."""
+    box = toolbox(spec(refund))
+    call = only_call(box.validate("refund", {"order_id": "A-1001", "reason": "late"}, turn="t"))
+    plan = box.revalidate(call, arguments)
+    assert ((), None) == (plan.calls, plan.missing)
+    assert why in plan.rejected[0]
+
+
+async def test_a_call_of_a_tool_that_changed_meanwhile_is_rejected() -> None:
+    """A restart may have taken the tool away or given it another form."""
+    call = ToolCall(id="1", name="refund", arguments={"order": "A-1001"}, idempotency_key="k")
+    assert "unknown argument 'order'" in toolbox(spec(refund)).revalidate(call, None).rejected[0]
+    assert "no such tool" in toolbox(spec(order_status)).revalidate(call, None).rejected[0]
 
 
 async def test_a_frozen_tool_is_unavailable() -> None:
@@ -397,25 +521,29 @@ async def test_a_cancelled_turn_cancels_the_tool() -> None:
 
 
 async def test_cancelled_calls_do_not_condemn_a_tool() -> None:
-    """Callers who hang up leave the breaker closed, and a side effect begun is not begun again."""
-    begun = [0]
+    """Callers who hang up leave the breaker closed."""
+    hangs = [True]
 
-    async def book() -> None:
+    async def book() -> str:
         """Book."""
-        begun[0] += 1
-        await asyncio.sleep(20)
+        if hangs[0]:
+            await asyncio.sleep(20)
+        return "booked"
 
     box = toolbox(spec(book, side_effects=True))
-    for turn in range(6):
-        call = only_call(box.validate("book", {}, turn=str(turn)))
+    call = only_call(box.validate("book", {}, turn="t"))
+
+    async def give_up() -> None:
         task = asyncio.create_task(box.execute(call, caller=ADA))
         await asyncio.sleep(0.01)
         task.cancel()
-        await asyncio.wait([task])
-    assert 6 == begun[0]
-    again = await box.execute(call, caller=ADA)
-    assert "The book service stopped. It may still have taken effect." == again.content
-    assert 6 == begun[0]
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    for _ in range(6):
+        await give_up()
+    hangs[0] = False
+    assert (await box.execute(call, caller=ADA)).ok
 
 
 async def test_a_call_of_an_unknown_tool_is_invalid() -> None:
