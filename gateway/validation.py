@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from antiphon.gateway.auth import Principal
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import InputError, MessageError
+from antiphon.tools.locales import language_tag
 
 MAX_BODY_BYTES = 1_048_576
 MAX_KEY_CHARS = 255
@@ -47,7 +48,7 @@ class Message(_Form):
 class Knobs(_Form):
     """What a client may turn; who it is never comes from here."""
 
-    locale: str = "en"
+    locale: Annotated[str, AfterValidator(language_tag)] = "en"
     model: str = ""
     min_quality: float = Field(default=0.0, ge=0, le=1)
     max_cost_usd: float = Field(default=0.10, gt=0)

@@ -24,6 +24,7 @@ from pydantic import JsonValue
 from antiphon.tools.errors import MessageError
 from antiphon.tools.guards import Violation
 from antiphon.tools.intent import Intent
+from antiphon.tools.locales import language_tag_or_default
 from antiphon.tools.memory import Memory
 from antiphon.tools.models import Selection, Usage
 from antiphon.tools.retrieval.context import Card, Citation
@@ -54,6 +55,7 @@ class Context:
     user: str = ""
     """Empty: anonymous, so nothing is remembered beyond the thread."""
     locale: str = "en"
+    """A language tag; what is none is read as English."""
     model: str = ""
     """A model's name to prefer; empty lets the router choose."""
     min_quality: float = 0.0
@@ -291,6 +293,7 @@ class Node(Protocol):
 def knobs(runtime: Runtime[Context]) -> Context:
     """Return this run's Context; where a credential was verified, it names the caller."""
     context = runtime.context or Context()
+    context = replace(context, locale=language_tag_or_default(context.locale))
     user = runtime.server_info.user if runtime.server_info else None
     if user is None or not user.is_authenticated or "tenant" not in user:
         return context

@@ -11,6 +11,7 @@ from antiphon.gateway.cli.opening import known_model, opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import emit
 from antiphon.gateway.cli.turns import read_message, show_turn
+from antiphon.tools.locales import language_tag
 
 if TYPE_CHECKING:
     from antiphon.graphs.turns import Turn
@@ -36,7 +37,7 @@ def ask(
     message = read_message(text)
     from antiphon.nodes.state import Context
 
-    context = Context(tenant=tenant, user=user, locale=locale, model=model)
+    context = Context(tenant=tenant, user=user, locale=language_tag(locale), model=model)
     turn = run(_ask(message, context, thread, assistant))
     if as_json:
         emit(turn.as_json())

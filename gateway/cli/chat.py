@@ -20,6 +20,7 @@ from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
 from antiphon.gateway.cli.output import console, emit, fail, visible
 from antiphon.gateway.cli.turns import decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.locales import language_tag
 from antiphon.tools.toolbox.approval import decision
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def chat(
 
     from antiphon.nodes.state import Context
 
-    context = Context(tenant=tenant, user=user, locale=locale, model=model)
+    context = Context(tenant=tenant, user=user, locale=language_tag(locale), model=model)
     stack = AsyncExitStack()
     with asyncio.Runner() as runner:
         runtime = runner.run(stack.enter_async_context(opened(assistant)))
