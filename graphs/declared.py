@@ -6,13 +6,13 @@ import asyncio
 import contextvars
 import hashlib
 import json
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from antiphon.tools.errors import InputError, KnowledgeLoading, SettingsError, StorageUnwritable
+from antiphon.tools.notes import rewrite
 from antiphon.tools.retrieval import (
     Change,
     Hit,
@@ -206,12 +206,7 @@ class DeclaredKnowledge:
         return {str(tenant): str(note) for tenant, note in notes.items()}
 
     def _note(self, tenant: str, note: str) -> None:
-        notes = {**self._noted(), tenant: note}
-        # Two processes may write at once: each replaces the file by one of its own.
-        fresh = self._notes.with_name(f"{self._notes.name}.{os.getpid()}")
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(notes, indent=1), "utf-8")
-        fresh.replace(self._notes)
+        rewrite(self._notes, lambda: json.dumps({**self._noted(), tenant: note}, indent=1))
 
 
 def rebuildable(knowledge: Knowledge) -> Reindexable:

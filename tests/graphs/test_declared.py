@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fakes import ACTION, KNOWLEDGE, FakeIntents, FakeKnowledge, fake_services
 from langgraph.checkpoint.memory import InMemorySaver
 
 from antiphon.graphs.conversation import build_conversation
-from antiphon.graphs.declared import DeclaredKnowledge
+from antiphon.graphs.declared import BY_HAND, DeclaredKnowledge
 from antiphon.graphs.ingest import ingest_paths
 from antiphon.graphs.threads import Conversations
 from antiphon.nodes.ingest import IngestContext
@@ -283,3 +284,17 @@ async def test_an_empty_folder_leaves_what_was_ingested_by_hand(tmp_path: Path) 
     made.bind(ingest)
     await made.ready("default")
     assert made.gives() == {}
+
+
+async def test_notes_of_many_tenants_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Tenants that ask first at the same moment, here and in another process, lose no note."""
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb/a.md").write_text("Text.")
+    tenants = [f"t{number}" for number in range(12)]
+    doors = [declared_on(tmp_path, Constant()) for _ in range(2)]
+
+    await asyncio.gather(*(doors[n % 2].by_hand(tenant) for n, tenant in enumerate(tenants)))
+
+    assert dict.fromkeys(tenants, BY_HAND) == json.loads((tmp_path / "declared.json").read_text())
+    for door in doors:
+        await door.close()

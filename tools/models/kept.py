@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.tools.notes import replacing
 from antiphon.tools.retrieval.passages import Embedder
 
 
@@ -56,18 +57,13 @@ class KeptVectors:
         return {text: found[key] for text in self._declared if (key := self._key(text)) in found}
 
     def _write(self, kept: dict[str, list[float]]) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        try:
-            with fresh.open("wb") as file:
-                np.savez(
-                    file,
-                    keys=np.array([self._key(text) for text in kept]),
-                    vectors=np.array(list(kept.values()), dtype=np.float32),
-                )
-            fresh.replace(self._path)
-        except OSError:
-            # A full or read-only disk costs the shortcut, not the turn.
-            fresh.unlink(missing_ok=True)
+        # A full or read-only disk costs the shortcut, not the turn.
+        with suppress(OSError), replacing(self._path) as fresh, fresh.open("wb") as file:
+            np.savez(
+                file,
+                keys=np.array([self._key(text) for text in kept]),
+                vectors=np.array(list(kept.values()), dtype=np.float32),
+            )
 
     def _key(self, text: str) -> str:
         return hashlib.sha256(f"{self.name}\x1f{text}".encode()).hexdigest()

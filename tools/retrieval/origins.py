@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from antiphon.tools.notes import rewrite
 from antiphon.tools.retrieval.loaders import Source
 
 Gave = dict[str, list[str]]
@@ -37,18 +38,17 @@ class Origins:
 
     def note(self, tenant: str, gives: Gave, files: Gave) -> None:
         """Remember what these folders give now, and which single files were taken from where."""
-        notes = self._read()
-        gave = {**notes.get(tenant, {}), **gives}
-        for folder, names in files.items():
-            gave[folder] = sorted({*gave.get(folder, []), *names})
-        notes[tenant] = gave
-        # Two processes may write at once: each puts a file of its own in place.
-        part = self._notes.with_name(f"{self._notes.name}.{os.getpid()}")
+
+        def noted() -> str:
+            notes = self._read()
+            gave = {**notes.get(tenant, {}), **gives}
+            for folder, names in files.items():
+                gave[folder] = sorted({*gave.get(folder, []), *names})
+            return json.dumps({**notes, tenant: gave}, indent=1)
+
         # What cannot be noted is not forgotten next time, which `--replace` still does.
         with suppress(OSError):
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(notes, indent=1), "utf-8")
-            part.replace(self._notes)
+            rewrite(self._notes, noted)
 
     def _read(self) -> dict[str, Gave]:
         try:
