@@ -414,17 +414,13 @@ class Runner:
         except asyncio.CancelledError:
             if turning.lost:
                 raise LeaseLost("another process runs this thread now") from None
-            await asyncio.shield(
-                self._settle(running, config, state="cancelled", release=release)
-            )
+            await asyncio.shield(self._settle(running, config, state="cancelled", release=release))
             if not turning.cancelled:
                 raise
             return await self._result(running, config, state="cancelled")
         except GraphRecursionError:
             why = "it took more steps than a turn may"
-            return await self._settle(
-                running, config, state="failed", release=release, why=why
-            )
+            return await self._settle(running, config, state="failed", release=release, why=why)
         except LeaseLost:
             raise
         except StorageError:
@@ -434,9 +430,7 @@ class Runner:
             if FENCED in str(error):
                 raise LeaseLost("another process runs this thread now") from error
             why = f"an unexpected {type(error).__name__} was raised"
-            return await self._settle(
-                running, config, state="failed", release=release, why=why
-            )
+            return await self._settle(running, config, state="failed", release=release, why=why)
         finally:
             CURRENT.reset(mark)
             beating.cancel()

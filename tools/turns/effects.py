@@ -16,7 +16,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from antiphon.tools.toolbox.calls import Caller, ToolCall, ToolResult, ToolSpec
 from antiphon.tools.turns.current import CURRENT, Running
-from antiphon.tools.turns.records import Decided, Effect, Turns
+from antiphon.tools.turns.records import Decided, Effect, EffectState, Turns
 
 Execute = Callable[[ToolCall], Awaitable[ToolResult]]
 _RESULT = TypeAdapter(ToolResult)
@@ -128,7 +128,7 @@ class KeptEffects:
         )
 
 
-def _state_after(spec: ToolSpec, result: ToolResult) -> str:
+def _state_after(spec: ToolSpec, result: ToolResult) -> EffectState:
     if result.ok or not result.doubtful:
         # A refusal in the tool's own words, or a call that never went out, is an end too.
         return "planned" if result.error == "unavailable" else "done"
