@@ -220,7 +220,7 @@ PHRASES = {
         "お願い, お願いします, おねがいします, お願い致します, お願いいたします, "
         "よろしくお願いします, よろしくお願いいたします, 承認, 承認する, 承認します, 同意, "
         "同意します, 賛成です, 実行して, 実行してください, 進めて, 進めてください, 続行, "
-        "続行してください, やって, やってください, もちろん, もちろんです, いいよ, いいですよ, "
+        "続行してください, やって, やってください, もちろん, もちろんです, "
         "オーケー, オッケー, どうぞ, 正しいです, 合っています, 合ってます",
         no="いいえ, いえ, いや, ノー, だめ, ダメ, 駄目, だめです, ダメです, 嫌, 嫌です, いやです, "
         "やめて, やめてください, やめる, やめます, やめておきます, やめとく, 止めて, "
@@ -237,7 +237,8 @@ PHRASES = {
         "考え中, 考えます, 考えさせてください, たぶん, 多分, わからない, 分からない, "
         "わかりません, 分かりません, わかりました, 分かりました, 了解, 了解です, 了解しました, "
         "承知しました, 大丈夫, 大丈夫です, 構いません, 問題ありません, 問題ないです, いいです, "
-        "まだ, まだです, 後で, あとで, さようなら, なるほど, いえいえ, どういたしまして",
+        "いいよ, いいですよ, まだ, まだです, 後で, あとで, さようなら, なるほど, いえいえ, "
+        "どういたしまして",
     ),
     "zh": Phrases(
         yes="是, 是的, 对, 對, 对的, 對的, 好, 好的, 好吧, 好啊, 好呀, 行, 可以, 可以的, 没错, "
@@ -301,7 +302,7 @@ PHRASES = {
         "peki, onaylıyorum, onayla, onayladım, onaylandı, kabul, kabul ediyorum, kabul ettim, "
         "katılıyorum, doğru, aynen, aynen öyle, yap, yapın, yapınız, yapabilirsin, "
         "yapabilirsiniz, devam, devam et, devam edin, devam edebilirsin, devam edebilirsiniz, "
-        "buyurun, uygundur, okey",
+        "uygundur, okey",
         no="hayır, yok, olmaz, iptal, iptal et, iptal edin, iptal ediyorum, vazgeç, vazgeçtim, "
         "vazgeçiyorum, dur, durun, durdur, durdurun, reddet, reddediyorum, reddedildi, "
         "kabul etmiyorum, onaylamıyorum, istemiyorum, istemem, yapma, yapmayın, yapmayınız, "
@@ -314,7 +315,7 @@ PHRASES = {
         "düşüneyim, bir düşüneyim, düşünüyorum, belki, bilmem, bilmiyorum, emin değilim, "
         "sorun değil, sorun yok, fark etmez, henüz değil, daha değil, sonra, daha sonra, "
         "hoşça kal, hoşçakal, görüşürüz, güle güle, güzel, iyi, anladım, rica ederim, onaylama, "
-        "inşallah",
+        "buyurun, inşallah",
     ),
 }
 """By ISO 639-1 code."""
