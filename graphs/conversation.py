@@ -101,7 +101,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("account", account(s.telemetry, s.respond_to), destinations=CAN_FAIL)
         .add_node("recover", recover(aftermath=after), error_handler=to_apology(after), metadata={**DISCARDS, **BOUNDED})  # type: ignore[call-overload]
         .add_edge(START, "guard_input")
-        .add_conditional_edges("guard_input", after_guard_input)
+        .add_conditional_edges("guard_input", after_guard_input(a.languages))
         .add_conditional_edges("look_up_answer", after_look_up)
         .add_edge("recall", "rewrite_query")
         .add_edge("rewrite_query", "classify_intent")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from antiphon.nodes.recover import AROUND_THE_MODEL, AROUND_THE_TOOLS, BEFORE_RETRIEVAL
 from antiphon.nodes.state import State, times_run
 from antiphon.tools.retrieval.analysis import terms
+from antiphon.tools.toolbox.approval import asks
 
 SURE = 0.8
 """Retrieval confidence from which a page answers though the message could mean something else."""
@@ -16,12 +17,26 @@ VAGUE = 1
 
 
 def after_guard_input(
-    state: State,
-) -> Literal["refuse", "call_tools", "look_up_answer"]:
-    """Go on only with a message that may be read; one that decides goes to what it decides."""
-    if state["outcome"] == "refused":
-        return "refuse"
-    return "call_tools" if state["decided"] is not None else "look_up_answer"
+    languages: Sequence[str],
+) -> Callable[[State], Literal["refuse", "call_tools", "remind", "look_up_answer"]]:
+    """Build the edge that goes on only with a message that may be read.
+
+    One that decides goes to what it decides; one that asks for nothing while a call waits for a
+    person only hears again what waits.
+    """
+
+    def after_guard_input(
+        state: State,
+    ) -> Literal["refuse", "call_tools", "remind", "look_up_answer"]:
+        if state["outcome"] == "refused":
+            return "refuse"
+        if state["decided"] is not None:
+            return "call_tools"
+        if state.get("awaiting") is not None and not asks(state["question"], languages):
+            return "remind"
+        return "look_up_answer"
+
+    return after_guard_input
 
 
 def after_look_up(state: State) -> Literal["guard_output", "recall"]:
