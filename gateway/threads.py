@@ -73,7 +73,7 @@ async def state(request: Request) -> Response:
 
 
 async def history(request: Request) -> Response:
-    """GET /v1/threads/{thread}/history: every checkpoint and what it changed (scope debug)."""
+    """GET /v1/threads/{thread}/history: the steps, turns, effects and decisions (scope debug)."""
     talk, context, thread = _who(request)
     if DEBUG not in request.state.principal.scopes:
         raise Forbidden(
@@ -81,8 +81,10 @@ async def history(request: Request) -> Response:
             hint="ANTIPHON_API_KEYS=key=tenant/user+debug gives it to a key.",
         )
     steps = await History(talk).steps(context=context, thread=thread)
+    records = await talk.records(context=context, thread=thread)
     return JSONResponse(
         {
+            **records,
             "steps": [
                 {
                     "step": step.step,
@@ -93,7 +95,7 @@ async def history(request: Request) -> Response:
                     "ms": step.ms,
                 }
                 for step in steps
-            ]
+            ],
         }
     )
 

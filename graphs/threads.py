@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Given, Graph, Request, Runner, Turning
-from antiphon.graphs.turns import Turn, turn_of
+from antiphon.graphs.turns import Turn, as_json, turn_of
 from antiphon.nodes.act import request as shown
 from antiphon.nodes.state import Context, Input, Said
 from antiphon.tools.errors import (
@@ -237,6 +237,27 @@ class Conversations:
         last = found[-1] if len(found) == limit else None
         return Page(threads=tuple(found), next=f"{last.updated!r}:{last.id}" if last else "")
 
+    async def records(self, *, context: Context, thread: str) -> dict[str, JsonValue]:
+        """Return what is on record of a thread: turns with their spend, effects, decisions.
+
+        Raises UnknownThread, Forbidden.
+        """
+        with storage_errors():
+            await self._own(context, thread)
+            turns = await self.turns.turns(context.tenant, thread)
+            effects = await self.turns.effects(context.tenant, thread)
+            decisions = await self.turns.decisions(context.tenant, thread)
+        return {
+            "turns": [_turn_row(entry) for entry in turns],
+            "effects": [_row(effect, "key", "turn", "tool", "arguments", "state", "result")
+                        for effect in effects],
+            "decisions": [
+                _row(one, "interrupt_id", "turn", "tool", "arguments", "approved", "by", "reason",
+                     "at")
+                for one in decisions
+            ],
+        }  # fmt: skip
+
     async def delete(self, *, context: Context, thread: str) -> None:
         """Delete a thread with all that was kept of it; a turn under way is stopped for good.
 
@@ -390,6 +411,15 @@ def _check_message(text: str) -> None:
 
 def _digest(*asked: JsonValue | dict[str, JsonValue]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _turn_row(entry: TurnEntry) -> dict[str, JsonValue]:
+    row = _row(entry, "id", "seq", "kind", "state", "outcome", "created", "ended", "cost_usd")
+    return {**row, "calls": [as_json(call) for call in entry.calls]}
+
+
+def _row(record: object, *names: str) -> dict[str, JsonValue]:
+    return {name: as_json(getattr(record, name)) for name in names}
 
 
 def _cursor(before: str) -> tuple[float, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,12 +63,13 @@ def debug(
         else:
             show_turn(turn, flags={})
         return
-    steps = run(_steps(context, thread, assistant))
+    steps, records = run(_steps(context, thread, assistant))
     chosen = steps if step is None else [_at(steps, step)]
     if as_json:
-        emit({"thread_id": thread, "steps": [_row(record) for record in chosen]})
+        emit({"thread_id": thread, "steps": [_row(record) for record in chosen], **records})
     elif step is None:
         _list(thread, steps)
+        _records(records)
     else:
         _detail(chosen[0])
 
@@ -97,11 +98,15 @@ def _fields(changes: str | None) -> dict[str, JsonValue] | None:
     return fields
 
 
-async def _steps(context: Context, thread: str, assistant: Path | None) -> list[StepRecord]:
+async def _steps(
+    context: Context, thread: str, assistant: Path | None
+) -> tuple[list[StepRecord], dict[str, JsonValue]]:
     from antiphon.graphs.history import History
 
     async with opened(assistant) as runtime:
-        return await History(runtime.conversations).steps(context=context, thread=thread)
+        talk = runtime.conversations
+        steps = await History(talk).steps(context=context, thread=thread)
+        return steps, await talk.records(context=context, thread=thread)
 
 
 async def _run_on(
@@ -147,6 +152,20 @@ def _list(thread: str, steps: Sequence[StepRecord]) -> None:
     ]
     table(f"Thread {thread}", ("step", "node", "ms", "next", "changed"), rows)
     console().print(f"`antiphon debug {thread} --step N` shows what a step changed.", style="dim")
+
+
+def _records(records: Mapping[str, JsonValue]) -> None:
+    """Print the turns with what they cost, what was changed, and who decided."""
+    shown = {
+        "turns": ("seq", "kind", "state", "outcome", "cost_usd", "id"),
+        "effects": ("tool", "state", "arguments", "turn"),
+        "decisions": ("tool", "approved", "by", "reason", "interrupt_id"),
+    }
+    for name, columns in shown.items():
+        rows = records[name]
+        if isinstance(rows, list) and rows:
+            cells = [[row[one] for one in columns] for row in rows if isinstance(row, dict)]
+            table(name.capitalize(), columns, cells)
 
 
 def _detail(record: StepRecord) -> None:
