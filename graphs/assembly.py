@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
+from antiphon.graphs.answers import open_cache
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
 from antiphon.graphs.conversation import aftermath, build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge, rebuildable
 from antiphon.graphs.persistence import (
-    THREADS,
     Persistence,
     make_folder,
-    open_cache,
     open_persistence,
+    open_turns,
 )
 from antiphon.graphs.runner import DEFAULT_PACE, Graph, Pace, Runner
 from antiphon.graphs.services import Services, unattended
@@ -122,6 +122,7 @@ class Runtime:
     settings: Settings
     services: Services
     conversations: Conversations
+    persistence: Persistence
     folder: Path
     """Where this assistant's data lies."""
     on_call: OnCall
@@ -191,6 +192,7 @@ async def open_runtime(
                     settings=settings,
                     services=services,
                     conversations=conversations,
+                    persistence=persistence,
                     folder=folder,
                     on_call=on_call,
                     retention=retention_of(services.assistant, persistence.turns),
@@ -200,7 +202,8 @@ async def open_runtime(
     finally:
         await starting
         await on_call.drain()
-        await _close(services.knowledge)
+        for part in (services.knowledge, services.cache):
+            await _close(part)
 
 
 class Ready:
@@ -318,7 +321,7 @@ def build_services(
         ),
         knowledge=knowledge,
         embedder=embedder,
-        effects=KeptEffects(SqlTurns(SqliteDatabase(folder / THREADS))),
+        effects=KeptEffects(open_turns(settings, folder)),
         toolbox=AssistantToolbox(
             specs,
             embedder=wording,
@@ -548,6 +551,7 @@ def _models(
         ),
         last_resort=Extractive(embedder=embedder, language=assistant.languages[0]),
         switches=switches,
+        served_by=(settings.model_url, str(settings.gguf or "")),
     )
 
 
@@ -568,7 +572,7 @@ def _prepare(knowledge: Knowledge) -> Callable[[str], Awaitable[None]] | None:
     return knowledge.ready if isinstance(knowledge, DeclaredKnowledge) else None
 
 
-async def _close(knowledge: Knowledge) -> None:
-    close = getattr(knowledge, "close", None)
+async def _close(part: object) -> None:
+    close = getattr(part, "close", None)
     if close is not None:
         await close()

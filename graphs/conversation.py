@@ -30,6 +30,7 @@ from antiphon.nodes.remember import remember
 from antiphon.nodes.respond import Prompting, refuse, respond, select_model
 from antiphon.nodes.retrieve import abstain, retrieve_context
 from antiphon.nodes.state import Context, Input, Output, State
+from antiphon.tools.cache import release
 from antiphon.tools.errors import AntiphonError, KnowledgeLoading, KnowledgeUnavailable
 from antiphon.tools.models.accounted import Accounted
 from antiphon.tools.retrieval.rewrite import Rewriter
@@ -69,7 +70,15 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
     prompting = Prompting(s.prompts, persona=a.persona)
     know = {"top_k": a.knowledge.top_k, "budget_tokens": a.knowledge.budget_tokens}
     labels = {intent.name: intent.label for intent in a.intents.declared}
-    shaped_by = (a.fingerprint, s.prompts.fingerprint, s.models.fingerprint)
+    order = s.reranker.name if s.reranker else ""
+    shaped_by = (
+        release(),
+        a.fingerprint,
+        s.prompts.fingerprint,
+        s.models.fingerprint,
+        s.embedder.name,
+        order,
+    )
     asked = {spec.name for spec in s.toolbox.specs() if spec.approval}
     after = aftermath(s)
     table: StateGraph[State, Context, Input, Output] = (

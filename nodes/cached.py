@@ -8,10 +8,14 @@ from langgraph.cache.base import BaseCache
 from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
-from antiphon.tools.cache import CachedAnswer, answer_key
-from antiphon.tools.errors import KnowledgeError
+from antiphon.tools.cache import CachedAnswer, answer_key, or_miss
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.quotes import stand
+
+CACHE_S = 0.5
+"""How long the cache may take: an answer that is kept is worth no longer wait."""
+KNOWLEDGE_S = 2.5
+"""How long the knowledge may take to say its version, and whether quotes still stand."""
 
 
 def look_up_answer(
@@ -24,9 +28,9 @@ def look_up_answer(
 ) -> Node:
     """Look the question up; the key holds everything that may shape an answer.
 
-    What is found is given only while every span it cites stands in the knowledge. A knowledge that
-    does not answer costs the cache, not the turn. `shaped_by`: fingerprints of the assistant, its
-    prompts and its model policy.
+    What is found is given only while every span it cites stands in the knowledge. A cache or a
+    knowledge that fails or hangs costs the shortcut, not the turn. `shaped_by`: the release, the
+    fingerprints of the assistant, its prompts and its model policy, the embedder, the reranker.
     """
 
     @step
@@ -34,9 +38,9 @@ def look_up_answer(
         if not enabled or state.get("pending"):
             return {}
         context = knobs(runtime)
-        try:
-            stored = await knowledge.inventory(tenant=context.tenant)
-        except KnowledgeError:
+        held = knowledge.inventory(tenant=context.tenant)
+        stored = await or_miss(held, "version", within_s=KNOWLEDGE_S)
+        if stored is None:
             return {}
         key = answer_key(
             state["question"],
@@ -52,8 +56,13 @@ def look_up_answer(
                 f"{context.max_cost_usd}",
             ),
         )
-        found = (await cache.aget([((context.tenant,), key)])).get(((context.tenant,), key))
-        if found is None or not await _stands(found, knowledge, context.tenant):
+        place = ((context.tenant,), key)
+        found = (await or_miss(cache.aget([place]), "look_up", within_s=CACHE_S) or {}).get(place)
+        if found is None:
+            return {"cache_key": key}
+        # Anew, for the version in the key may be of a change that was under way.
+        stands = stand(knowledge, found.citations, tenant=context.tenant)
+        if not await or_miss(stands, "check", within_s=KNOWLEDGE_S):
             return {"cache_key": key}
         return {
             "cache_key": key,
@@ -84,18 +93,10 @@ def keep_answer(cache: BaseCache[CachedAnswer], *, ttl_s: int) -> Node:
             intent=state["intent"].name if state["intent"] else "",
         )
         key = ((knobs(runtime).tenant,), state["cache_key"])
-        await cache.aset({key: (kept, ttl_s)})
+        await or_miss(cache.aset({key: (kept, ttl_s)}), "keep", within_s=CACHE_S)
         return {}
 
     return keep_answer
-
-
-async def _stands(found: CachedAnswer, knowledge: Knowledge, tenant: str) -> bool:
-    """Check the citations anew: the version in the key may be of a change that was under way."""
-    try:
-        return await stand(knowledge, found.citations, tenant=tenant)
-    except KnowledgeError:
-        return False
 
 
 def _history(state: State) -> str:

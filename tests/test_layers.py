@@ -40,8 +40,9 @@ ONE_HOME = {
     "xllamacpp": "tools/models/local.py",
     "filelock": "tools/notes.py",
     "pydantic_settings": "graphs/settings.py",
-    "psycopg": "graphs/persistence.py",
-    "redis": "graphs/persistence.py",
+    "psycopg": "graphs/p*.py",
+    "psycopg_pool": "graphs/p*.py",
+    "redis": "graphs/answers.py",
     "aiosqlite": "graphs/persistence.py",
 }
 LATE = {

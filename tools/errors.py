@@ -25,6 +25,7 @@ AntiphonError
 │   ├── StorageCorrupt
 │   ├── StorageUnwritable read-only or full
 │   ├── StorageBusy       another process holds the lock (retryable)
+│   ├── StorageUnavailable  the database server is down or too slow (retryable)
 │   └── LeaseLost         another process runs this thread now
 ├── ToolFailure           a tool raised, hung or is switched off
 └── GuardBroken           a guard itself failed
@@ -222,6 +223,13 @@ class LeaseLost(StorageError):
     """The thread was deleted, or another process took it over; nothing more is written."""
 
     code = "lease_lost"
+
+
+class StorageUnavailable(StorageError):
+    """The database server is down, unreachable or too slow."""
+
+    code = "storage_unavailable"
+    retryable = True
 
 
 class ToolFailure(AntiphonError):

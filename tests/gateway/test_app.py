@@ -55,6 +55,7 @@ async def served(
             settings=settings,
             services=used,
             conversations=conversations(graph),
+            persistence=persistence,
             folder=folder,
             on_call=OnCall(settings, used, folder),
         )

@@ -37,6 +37,7 @@ async def client(
             settings=settings,
             services=used,
             conversations=Conversations(graph),
+            persistence=persistence,
             folder=folder,
             on_call=OnCall(settings, used, folder),
         )

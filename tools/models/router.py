@@ -65,6 +65,7 @@ class ModelRouter:
         prices: Prices | None = None,
         tokens: TokenCounter | None = None,
         clock: Callable[[], float] = time.monotonic,
+        served_by: Sequence[str] = (),
     ) -> None:
         """Take the policy; no model is opened before it is asked.
 
@@ -78,6 +79,7 @@ class ModelRouter:
             prices: list prices for the cards that state none.
             tokens: counts where a provider reports no usage.
             clock: monotonic seconds, for the breakers.
+            served_by: what else tells two models of one name apart: a server, a file of weights.
         """
         prices = prices or Prices()
         self._cards = {card.name: prices.fill(card) for card in cards}
@@ -89,8 +91,10 @@ class ModelRouter:
         self._deadline_s = deadline_s
         self._tokens = tokens or ApproximateCounter()
         self._clock = clock
-        self.fingerprint = _fingerprint(tuple(self._cards.values()), self._weights)
-        """Hash of the cards and weights: answers under another policy share no cache entry."""
+        self.fingerprint = _fingerprint(
+            tuple(self._cards.values()), self._weights, tuple(served_by)
+        )
+        """Hash of cards, weights and servers: answers under another policy share no cache entry."""
         self._breakers = {name: Breaker(clock=clock) for name in self._cards}
 
     def select(self, task: Task) -> Selection:
@@ -247,10 +251,13 @@ class ModelRouter:
         )
 
 
-def _fingerprint(cards: Sequence[ModelCard], weights: Weights) -> str:
+def _fingerprint(
+    cards: Sequence[ModelCard], weights: Weights, served_by: tuple[str, ...]
+) -> str:
     policy = {
         "cards": [{**asdict(card), "capabilities": sorted(card.capabilities)} for card in cards],
         "weights": asdict(weights),
+        "served_by": served_by,
     }
     return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()[:16]
 

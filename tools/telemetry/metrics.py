@@ -5,7 +5,7 @@ Labels are closed sets (outcomes, nodes, models, guards, tools); tenants and use
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,6 +16,9 @@ from antiphon.tools.telemetry.turn import IncidentType, TurnRecord
 TURN_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60)
 """10 s is the latency rule's threshold, so it must be an edge."""
 NODE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+CacheStep = Literal["version", "look_up", "check", "keep"]
+"""What was done when the cache failed."""
 
 
 class _Figures:
@@ -39,6 +42,9 @@ class _Figures:
         self.tools = counter("tool_calls_total", "Tool calls by success.", "tool", "ok")
         self.recoveries = counter("recoveries_total", "Turns that needed recovery.", "code")
         self.cache_hits = counter("cache_hits_total", "Turns answered from the cache.")
+        self.cache_faults = counter(
+            "cache_faults_total", "Cache look-ups that failed and became misses.", "step", "error"
+        )
         self.incidents = counter(
             "incidents_total", "Incidents by the status they reached.", "type", "status"
         )
@@ -77,6 +83,10 @@ class Metrics:
             figures.recoveries.labels(turn.failure.rpartition(": ")[2] or "unknown").inc()
         if turn.cached:
             figures.cache_hits.inc()
+
+    def cache_fault(self, step: CacheStep, error: str) -> None:
+        """Count a step of the cache that failed, by the kind of error."""
+        self._figures.cache_faults.labels(step, error).inc()
 
     def incident(self, kind: str, status: str) -> None:
         """Count an incident that reached a status."""

@@ -113,11 +113,13 @@ class PostgresDatabase:
     now = "extract(epoch from clock_timestamp())::double precision"
 
     def __init__(self, pool: Any) -> None:
-        """Take an open psycopg pool; whoever opened it closes it."""
+        """Take an open psycopg pool, closed by whoever opened it, or what opens one when asked."""
         self._pool = pool
 
     async def run(self, transaction: Transaction[Result]) -> Result:
         """Run a transaction to its end. Raises psycopg.Error."""
+        if callable(self._pool):
+            self._pool = await self._pool()
         async with self._pool.connection() as connection, connection.transaction():
             try:
                 sql, values = next(transaction)

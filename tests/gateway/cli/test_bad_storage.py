@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from lantern import FACT, QUESTION, Shop, ended
 
-from antiphon.graphs.persistence import open_cache, open_persistence
+from antiphon.graphs.answers import open_cache
+from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.settings import Settings
 
 GARBAGE = b"this was a database once " * 400
