@@ -150,7 +150,7 @@ async def prune_answers(folder: Path) -> Pruned:
 def _prune(path: Path) -> Pruned:
     if not path.is_file():
         return Pruned(answers=0, freed_bytes=0)
-    before = path.stat().st_size
+    before = _size(path)
     now = datetime.datetime.now(datetime.UTC).timestamp()
     with (
         storage_errors(ANSWERS),
@@ -165,7 +165,13 @@ def _prune(path: Path) -> Pruned:
                 db.execute("vacuum")
         # The file itself shrinks only when what stands in the log has been moved over.
         db.execute("pragma wal_checkpoint(truncate)")
-    return Pruned(answers=gone, freed_bytes=max(0, before - path.stat().st_size))
+    return Pruned(answers=gone, freed_bytes=max(0, before - _size(path)))
+
+
+def _size(path: Path) -> int:
+    """Return what a database takes up, with the log beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    return sum(part.stat().st_size for part in (path, log) if part.exists())
 
 
 def _client(url: str) -> Redis:

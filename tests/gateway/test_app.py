@@ -20,6 +20,7 @@ from fakes import ACTION, FakeIntents, FakeKnowledge, FakeRail, FakeToolbox, fak
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from antiphon.gateway import ops
 from antiphon.gateway.app import create_app
 from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
 from antiphon.graphs.persistence import open_persistence
@@ -364,6 +365,48 @@ async def test_readiness_names_what_is_down(tmp_path: Path) -> None:
         assert (await http.get("/health")).json() == {"status": "ok"}
     assert reply.status_code == 503
     assert reply.json() == {"ready": False, "threads": "ok", "knowledge": "knowledge_unavailable"}
+
+
+class Unlisted(Conversations):
+    async def threads(self, *, context: Context) -> list[str]:
+        raise AssertionError("readiness is no reason to read every checkpoint")
+
+
+async def test_readiness_asks_the_database_and_reads_no_thread(tmp_path: Path) -> None:
+    """It looks at the file, not at what is in it, and says when the file is no database."""
+    async with served(tmp_path, conversations=Unlisted) as app, calling(app) as http:
+        await http.post(RUN, json={"message": QUESTION})
+        assert (await http.get("/ready")).json()["threads"] == "ok"
+        for path in tmp_path.glob("threads.db*"):
+            path.write_bytes(b"this was a database once " * 400)
+        reply = await http.get("/ready")
+    assert reply.status_code == 503
+    assert reply.json()["threads"].startswith("storage_")
+
+
+class Hung(FakeKnowledge):
+    async def inventory(self, *, tenant: str) -> Inventory:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Faulty(FakeKnowledge):
+    async def inventory(self, *, tenant: str) -> Inventory:
+        raise RuntimeError("the password is hunter2")
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "said"), [(Hung(), "timeout"), (Faulty(), "internal")], ids=["hangs", "raises"]
+)
+async def test_readiness_survives_any_fault(
+    tmp_path: Path, knowledge: FakeKnowledge, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a part does, /ready answers in time, 503, and repeats nothing of the fault."""
+    monkeypatch.setattr(ops, "READY_S", 0.2)
+    async with client(tmp_path, fake_services(knowledge=knowledge)) as http:
+        reply = await http.get("/ready")
+    assert reply.status_code == 503
+    assert reply.json() == {"ready": False, "threads": "ok", "knowledge": said}
 
 
 async def test_metrics_are_prometheus_text(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from fakes import fake_services
 from postgres_process import PASSWORD, Postgres
 
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.gateway.app import create_app
+from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
 from antiphon.graphs.persistence import Persistence, open_persistence
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
@@ -114,6 +116,33 @@ async def test_a_restarted_server_needs_no_restarted_process(
     assert turn.outcome == "answered"
 
 
+async def test_readiness_follows_the_server(postgres: Postgres, tmp_path: Path) -> None:
+    """/ready is 503 while the server is away and names what is out; then it is 200 again."""
+    settings = Settings(data_dir=tmp_path, postgres_url=postgres.database())
+    services = fake_services()
+    async with opened(settings.postgres_url.get_secret_value(), tmp_path) as persistence:
+        runtime = Runtime(
+            settings=settings,
+            services=services,
+            conversations=conversations(persistence),
+            persistence=persistence,
+            folder=tmp_path,
+            on_call=OnCall(settings, services, tmp_path),
+        )
+        app = create_app(settings, runtime=runtime)
+        app.state.runtime = runtime
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            assert (await http.get("/ready")).status_code == 200
+            await asyncio.to_thread(postgres.stop)
+            reply = await http.get("/ready")
+            assert (reply.status_code, reply.json()["knowledge"]) == (503, "ok")
+            assert reply.json()["threads"] in {"storage_unavailable", "timeout"}
+            await asyncio.to_thread(postgres.start)
+            await persistence.ping()
+            assert (await http.get("/ready")).status_code == 200
+
+
 async def test_a_frozen_server_is_told_in_seconds(postgres: Postgres, tmp_path: Path) -> None:
     """A server that takes connections and answers nothing is unavailable, not waited for."""
     async with opened(postgres.database(), tmp_path) as persistence:
@@ -131,9 +160,7 @@ async def test_a_frozen_server_is_told_in_seconds(postgres: Postgres, tmp_path: 
 
 
 @pytest.mark.parametrize("case", ["down", "password", "database", "frozen"])
-async def test_a_server_that_cannot_be_used(
-    postgres: Postgres, tmp_path: Path, case: str
-) -> None:
+async def test_a_server_that_cannot_be_used(postgres: Postgres, tmp_path: Path, case: str) -> None:
     """Starting says within seconds what is wrong and what to do, never the password."""
     url = postgres.database()
     if case == "down":

@@ -251,9 +251,7 @@ class ModelRouter:
         )
 
 
-def _fingerprint(
-    cards: Sequence[ModelCard], weights: Weights, served_by: tuple[str, ...]
-) -> str:
+def _fingerprint(cards: Sequence[ModelCard], weights: Weights, served_by: tuple[str, ...]) -> str:
     policy = {
         "cards": [{**asdict(card), "capabilities": sorted(card.capabilities)} for card in cards],
         "weights": asdict(weights),
