@@ -1,34 +1,18 @@
 """Small files that several tasks and processes keep up to date: never half written, nothing lost.
 
-A writer puts a whole file of its own in place; where what it writes builds on what stands there,
-it looks and writes while no other does.
+What a writer writes builds on what stands there, so it looks and writes while no other does.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from antiphon.tools.private import private_folder, write_private
 
 PATIENCE_S = 10.0
 """How long a writer waits for the one before; each takes milliseconds."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a fresh file to write, which takes the place of `path` unless the writing fails."""
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    fresh = Path(name)
-    try:
-        yield fresh
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 def rewrite(path: Path, make: Callable[[], str]) -> None:
@@ -38,11 +22,9 @@ def rewrite(path: Path, make: Callable[[], str]) -> None:
     """
     from filelock import FileLock, Timeout
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     try:
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=PATIENCE_S):
-            text = make()
-            with replacing(path) as fresh:
-                fresh.write_text(text, "utf-8")
+        with FileLock(path.with_name(f"{path.name}.lock"), timeout=PATIENCE_S, mode=0o600):
+            write_private(path, make().encode())
     except Timeout as error:
         raise TimeoutError(errno.ETIMEDOUT, "another process is writing it") from error

@@ -121,11 +121,11 @@ def _record(folder: Path, key: str, order_id: str, reason: str) -> OpenedReturn:
         reason=reason,
         requested_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{number}.json"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            json.dump(opened, file)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(json.dumps(opened), encoding="utf-8")
     except FileExistsError:
         recorded: OpenedReturn = json.loads(path.read_text(encoding="utf-8"))
         return recorded

@@ -50,6 +50,8 @@ def new_request(
     number = f"RQ-{int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10**8:08}"
     record = {"request_id": number, "topic": topic}
     folder = Path(data_dir) / "requests"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{number}.json").write_text(json.dumps(record), encoding="utf-8")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{number}.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(record), encoding="utf-8")
     return record

@@ -16,6 +16,7 @@ from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
 from antiphon.gateway.cli.output import console, emit, table, visible
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.private import private_folder
 
 if TYPE_CHECKING:
     from antiphon.graphs.assembly import Runtime
@@ -105,7 +106,7 @@ def _data_dir(folder: Path) -> Row:
     import tempfile
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

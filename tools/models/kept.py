@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.tools.notes import replacing
+from antiphon.tools.private import write_private
 from antiphon.tools.retrieval.passages import Embedder
 
 
@@ -57,13 +58,15 @@ class KeptVectors:
         return {text: found[key] for text in self._declared if (key := self._key(text)) in found}
 
     def _write(self, kept: dict[str, list[float]]) -> None:
+        packed = BytesIO()
+        np.savez(
+            packed,
+            keys=np.array([self._key(text) for text in kept]),
+            vectors=np.array(list(kept.values()), dtype=np.float32),
+        )
         # A full or read-only disk costs the shortcut, not the turn.
-        with suppress(OSError), replacing(self._path) as fresh, fresh.open("wb") as file:
-            np.savez(
-                file,
-                keys=np.array([self._key(text) for text in kept]),
-                vectors=np.array(list(kept.values()), dtype=np.float32),
-            )
+        with suppress(OSError):
+            write_private(self._path, packed.getvalue())
 
     def _key(self, text: str) -> str:
         return hashlib.sha256(f"{self.name}\x1f{text}".encode()).hexdigest()

@@ -23,6 +23,7 @@ from antiphon.tools.errors import (
     StorageBusy,
     StorageUnwritable,
 )
+from antiphon.tools.private import private_file, private_folder
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.index import Column, Index, Vectors
 from antiphon.tools.retrieval.passages import Change, Embedder, Migration, Passage
@@ -188,7 +189,8 @@ class PassageFile:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give the file for one transaction, made if need be."""
         with self._lock, mapped(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.path.parent)
+            private_file(self.path)
             db = self._open()
             with transaction(db, "BEGIN IMMEDIATE"):
                 yield db

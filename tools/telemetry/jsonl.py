@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from antiphon.tools.private import private_folder
+
 
 def append_line(path: Path, value: Mapping[str, object]) -> None:
     """Append one object as one line, in a single write, readable by the owner only.
@@ -20,7 +22,7 @@ def append_line(path: Path, value: Mapping[str, object]) -> None:
         OSError: the disk is full or the folder cannot be written.
     """
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         size = os.fstat(file).st_size

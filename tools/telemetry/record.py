@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from antiphon.tools.errors import StorageUnwritable
+from antiphon.tools.private import private_folder
 from antiphon.tools.telemetry.alerts import Alerts
 from antiphon.tools.telemetry.jsonl import append_line
 from antiphon.tools.telemetry.logs import Log
@@ -97,7 +98,7 @@ def load_hash_key(folder: Path) -> bytes:
     # Linking a complete file into place lets one of several starting processes win, whole.
     fresh = path.with_name(f"hash.{secrets.token_hex(4)}.tmp")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
         with suppress(FileExistsError):
