@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ def _prune(path: Path) -> Pruned:
     if not path.is_file():
         return Pruned(answers=0, freed_bytes=0)
     before = _size(path)
-    now = datetime.datetime.now(datetime.UTC).timestamp()
+    now = dt.datetime.now(dt.UTC).timestamp()
     with (
         storage_errors(ANSWERS),
         closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as db,

@@ -57,7 +57,6 @@ from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
 from antiphon.tools.toolbox.likeness import described
 from antiphon.tools.toolbox.registry import load_tool
-from antiphon.tools.turns.database import SqliteDatabase
 from antiphon.tools.turns.effects import KeptEffects
 from antiphon.tools.turns.retention import Keep, Retention
 from antiphon.tools.turns.store import SqlTurns

@@ -87,9 +87,9 @@ async def open_postgres(
             raise SettingsError(
                 f"{VARIABLE} cannot be read", hint="postgresql://user:password@host:port/database"
             ) from None
-        raise mapped(error) from error
+        raise (mapped(error) or error) from error
     except psycopg.Error as error:
-        raise mapped(error) from error
+        raise (mapped(error) or error) from error
     return pool, saver, store
 
 

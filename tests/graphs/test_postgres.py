@@ -53,7 +53,7 @@ async def test_a_thread_outlives_its_process(postgres: Postgres, tmp_path: Path)
 
 
 async def test_replicas_that_start_together(postgres: Postgres, tmp_path: Path) -> None:
-    """Any number may bring an empty database up to date at once: none fails, none waits for ever."""
+    """Any number may bring an empty database up to date at once: none fails or waits for ever."""
     url = postgres.database()
 
     async def start() -> None:
