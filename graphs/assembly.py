@@ -126,8 +126,6 @@ class Runtime:
     """Where this assistant's data lies."""
     on_call: OnCall
     """Responds to alerts."""
-    retention: Retention
-    """Removes what is past its time."""
 
 
 def sample_folder() -> Path:
@@ -194,7 +192,6 @@ async def open_runtime(
                     persistence=persistence,
                     folder=folder,
                     on_call=on_call,
-                    retention=retention_of(services.assistant, persistence.turns),
                 )
             finally:
                 await conversations.runner.close()

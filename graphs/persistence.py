@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -28,6 +29,9 @@ from antiphon.tools.toolbox import Missing, ToolCall, ToolResult
 from antiphon.tools.turns.database import Database, PostgresDatabase, SqliteDatabase
 from antiphon.tools.turns.schema import FENCED, fence
 from antiphon.tools.turns.store import SqlTurns
+
+if TYPE_CHECKING:
+    from psycopg_pool import AsyncConnectionPool
 
 STORED = (
     Approval,
@@ -68,6 +72,9 @@ class Persistence:
     together: bool = False
     """Whether turns and checkpoints lie in one database, so that old steps can be removed."""
 
+    pool: AsyncConnectionPool[Any] | None = None
+    """Connections to PostgreSQL (autocommit, rows as dicts); None where SQLite holds the files."""
+
     async def ping(self) -> None:
         """Ask the database for next to nothing. Raises StorageError when it does not answer."""
         with storage_errors():
@@ -96,7 +103,7 @@ async def _postgres(url: str, stack: AsyncExitStack) -> Persistence:
     pool, saver, store = await postgres.open_postgres(url, stack, serializer())
     with storage_errors():
         turns = await _fenced(PostgresDatabase(pool), stack)
-    return Persistence(saver=saver, store=store, turns=turns, together=True)
+    return Persistence(saver=saver, store=store, turns=turns, together=True, pool=pool)
 
 
 async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:

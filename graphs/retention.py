@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.graphs.assembly import Runtime
+from antiphon.graphs.assembly import Runtime, retention_of
 from antiphon.graphs.persistence import storage_errors
 
 
@@ -25,7 +25,7 @@ async def sweep(runtime: Runtime, *, dry_run: bool = False, compact: bool = Fals
     Raises StorageError.
     """
     talk = runtime.conversations
-    retention = runtime.retention
+    retention = retention_of(runtime.services.assistant, runtime.persistence.turns)
     with storage_errors():
         old = await retention.old()
         count = 0

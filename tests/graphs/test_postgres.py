@@ -14,7 +14,7 @@ from fakes import fake_services
 from postgres_process import PASSWORD, Postgres
 
 from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
+from antiphon.graphs.assembly import OnCall, Runtime, converse
 from antiphon.graphs.persistence import Persistence, open_persistence
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
@@ -32,9 +32,7 @@ async def opened(url: str, folder: Path) -> AsyncIterator[Persistence]:
 
 
 def conversations(persistence: Persistence) -> Conversations:
-    return Conversations(
-        compile_conversation(fake_services(), persistence.saver, persistence.store)
-    )
+    return converse(fake_services(), persistence)
 
 
 async def test_a_thread_outlives_its_process(postgres: Postgres, tmp_path: Path) -> None:
