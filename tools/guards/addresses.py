@@ -1,0 +1,140 @@
+"""Which addresses are the assistant's own, and where a text names others.
+
+An address is read as strictly as the loosest reader would follow it: browsers take a backslash
+for a slash, skip tabs, decode percent signs in a host and let punctuation into it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+Span = tuple[int, int]
+
+# Browsers skip tabs and newlines in an address, and nobody sees the rest.
+_UNSEEN = re.compile(r"[\x00-\x20\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.IGNORECASE | re.DOTALL)
+_RELATIVE = re.compile(r"(?!//)[^\"<>`]*")
+_WEB = re.compile(r"//([\w.-]+)(?::\d{0,5})?(?:[/?#].*)?", re.DOTALL)
+_PHONE = re.compile(r"[\d+().-]+")
+_MORE_RECIPIENTS = re.compile(r"(?:^|[?&])(?:to|cc|bcc)=", re.IGNORECASE)
+
+# With a single slash, browsers take only the web's own schemes for an address: `a:/b` is a path.
+_OPENING = (
+    r"(?<![\w@])[a-z][a-z0-9+.-]{1,31}:[/\\]{2}|(?:https?|ftp|wss?|file|blob):"
+    r"(?:[/\\]|(?=[\w%-]{1,63}\.[\w%]|0x|\d{6}))|(?<![\w@])www\.(?=\w)"
+)
+_REST = r"[^\s<>\"'`|]*"
+_IN_CODE = re.compile(rf"(?:{_OPENING}){_REST}", re.IGNORECASE)
+_IN_WORDS = re.compile(
+    rf"(?:{_OPENING}|(?<![\w@])[/\\]{{2}}(?=[\w-]{{1,63}}\.)){_REST}", re.IGNORECASE
+)
+_DOMAIN = re.compile(
+    r"(?<![\w@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
+    r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
+    r"\b(?![\w@-]|\.\w)(?:[/?#:][^\s<>\"'`|)\]]*)?",
+    re.IGNORECASE,
+)
+_SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
+_SCRIPT = re.compile(
+    rf"(?:{_SPLIT_JAVASCRIPT}|vbscript|livescript|mocha)\s{{0,3}}:(?=\S)[^\s<>]*|"
+    r"data:(?:\w{1,20}/[\w.+-]{0,60})?[;,][^\s<>]*",
+    re.IGNORECASE,
+)
+# A reader's own machine, as the pages of any server say: only as words, never as a link's target.
+_LOOPBACK = re.compile(
+    r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d{1,5})?(?:/[\w\-./]*)?",
+    re.IGNORECASE,
+)
+_HAS_PATH = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?[/\\]*[^/\\?#]+[/\\?#]", re.IGNORECASE)
+# A linkifier reads on where Markdown or a quotation ends, and takes what follows into the host.
+_READS_ON = re.compile(r"[^\s<>/?#\\|^\[\]:]*?(?:[.。．｡]\w|%)|[^\s<>/?#\\|]*?@")
+_BRACKETS = re.compile(r"[()\[\]]")
+_TRAILING = ".,;:!?}*_"
+
+
+class Hosts:
+    """The hosts that may be linked to, with their subdomains."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self._own = tuple(host for entry in allowed if (host := _host_of(entry)))
+
+    def may(self, target: str) -> bool:
+        """Return whether a target is relative or on an allowed host, read as a browser would."""
+        plain = _UNSEEN.sub("", html.unescape(target)).replace("\\", "/")
+        if plain.startswith("//"):
+            plain = "https://" + plain.lstrip("/")
+        parts = _SCHEME.fullmatch(plain)
+        if parts is None:
+            if "@" in plain and "/" not in plain:
+                return self._mail(plain)
+            return _RELATIVE.fullmatch(plain) is not None
+        scheme, rest = parts[1].lower(), parts[2]
+        match scheme:
+            case "tel":
+                return _PHONE.fullmatch(rest) is not None
+            case "mailto":
+                return self._mail(rest)
+            case "http" | "https":
+                web = _WEB.fullmatch(rest)
+                return web is not None and self._owns(web[1])
+        return False
+
+    def foreign(self, text: str, *, code: bool) -> Iterator[Span]:
+        """Yield where the text names an address that is not allowed, or a script as one.
+
+        `code`: the text may be code, where two slashes begin a comment and quotes end a string.
+        """
+        for match in (_IN_CODE if code else _IN_WORDS).finditer(text):
+            url = match[0][: _length(match[0])]
+            if not url.rpartition(":")[2].strip("/\\"):
+                continue  # a scheme and nothing behind it
+            end = match.start() + len(url)
+            reads_on = not code and not _HAS_PATH.match(url) and _READS_ON.match(text, end)
+            target = f"//{url}" if url[:4].lower() == "www." else url
+            if reads_on or not (_LOOPBACK.fullmatch(url) or self.may(target)):
+                yield match.start(), end
+        for match in _SCRIPT.finditer(text):
+            yield match.start(), match.start() + _length(match[0])
+
+    def domains(self, text: str) -> Iterator[Span]:
+        """Yield bare names of foreign hosts, which chat clients turn into links."""
+        for match in _DOMAIN.finditer(text):
+            url = match[0].rstrip(_TRAILING)
+            if not self.may(f"//{url}"):
+                yield match.start(), match.start() + len(url)
+
+    def _mail(self, rest: str) -> bool:
+        people, _, fields = rest.partition("?")
+        return not _MORE_RECIPIENTS.search(fields) and all(
+            self._owns(one.rpartition("@")[2]) for one in people.split(",")
+        )
+
+    def _owns(self, host: str) -> bool:
+        host = host.rstrip(".").lower()
+        return any(host == own or host.endswith(f".{own}") for own in self._own)
+
+
+def _length(url: str) -> int:
+    """Return how long an address is without the Markdown and the punctuation behind it."""
+    depth = {"(": 0, "[": 0}
+    for bracket in _BRACKETS.finditer(url):
+        if bracket[0] in depth:
+            depth[bracket[0]] += 1
+            continue
+        opener = "(" if bracket[0] == ")" else "["
+        depth[opener] -= 1
+        if depth[opener] < 0:
+            return len(url[: bracket.start()].rstrip(_TRAILING))
+    return len(url.rstrip(_TRAILING))
+
+
+def _host_of(entry: str) -> str:
+    """Return the host of a URL or a bare host, lower case; empty when there is none."""
+    url = entry if "://" in entry else f"https://{entry.removeprefix('*.')}"
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return ""
