@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 Span = tuple[int, int]
 
-# Browsers skip tabs and newlines in an address, and nobody sees the rest.
-_UNSEEN = re.compile(r"[\x00-\x20\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
+# Browsers skip tabs and newlines in an address, and trim the rest.
+_SKIPPED = re.compile(r"[\x00-\x20\x7f]")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.IGNORECASE | re.DOTALL)
 _RELATIVE = re.compile(r"(?!//)[^\"<>`]*")
 _WEB = re.compile(r"//([\w.-]+)(?::\d{0,5})?(?:[/?#].*)?", re.DOTALL)
@@ -23,18 +23,22 @@ _MORE_RECIPIENTS = re.compile(r"(?:^|[?&])(?:to|cc|bcc)=", re.IGNORECASE)
 
 # With a single slash, browsers take only the web's own schemes for an address: `a:/b` is a path.
 _OPENING = (
-    r"(?<![\w@])[a-z][a-z0-9+.-]{1,31}:[/\\]{2}|(?:https?|ftp|wss?|file|blob):"
-    r"(?:[/\\]|(?=[\w%-]{1,63}\.[\w%]|0x|\d{6}))|(?<![\w@])www\.(?=\w)"
+    r"(?<![^\W_])(?<!@)[a-z][a-z0-9+.-]{1,31}:[/\\]{2}|(?:https?|ftp|wss?|file|blob):"
+    r"(?:[/\\]|(?=[\w%-]{1,63}\.[\w%]|0x|\d{6}))|mailto:(?=\S)|(?<![^\W_])(?<!@)www\.(?=\w)"
 )
-_REST = r"[^\s<>\"'`|]*"
-_IN_CODE = re.compile(rf"(?:{_OPENING}){_REST}", re.IGNORECASE)
+_IN_CODE = re.compile(_OPENING, re.IGNORECASE)
 _IN_WORDS = re.compile(
-    rf"(?:{_OPENING}|(?<![\w@])[/\\]{{2}}(?=[\w-]{{1,63}}\.)){_REST}", re.IGNORECASE
+    rf"{_OPENING}|(?<![\w@])[/\\]{{2}}(?=[^\s<>/\\]{{1,80}}?[.@]\w)", re.IGNORECASE
 )
+_STOP = re.compile(r"[\s<>\"'`|]|\Z")
+_STOP_IN_CODE = re.compile(r"[\s<>\"'`|\\]|\Z")
+_TELLING = 400
+"""Characters of an address that tell where it leads; no host is that long."""
+_UNBROKEN = re.compile(r"[\w/?=&%.:#+~@,!$-]*")
 _DOMAIN = re.compile(
-    r"(?<![\w@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
+    r"(?<![^\W_])(?<![^\W_]_)(?<![@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
     r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
-    r"\b(?![\w@-]|\.\w)(?:[/?#:][^\s<>\"'`|)\]]*)?",
+    r"(?![^\W_]|-|@[\w-]{1,63}\.\w|\.\w)(?:[/?#:][\w/?=&.:#+~@,!$-]*)?",
     re.IGNORECASE,
 )
 _SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
@@ -48,9 +52,10 @@ _LOOPBACK = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d{1,5})?(?:/[\w\-./]*)?",
     re.IGNORECASE,
 )
-_HAS_PATH = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?[/\\]*[^/\\?#]+[/\\?#]", re.IGNORECASE)
+_NOWHERE = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?[/\\]*", re.IGNORECASE)
+_HAS_PATH = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?+[/\\]*+[^/\\?#]+[/\\?#]", re.IGNORECASE)
 # A linkifier reads on where Markdown or a quotation ends, and takes what follows into the host.
-_READS_ON = re.compile(r"[^\s<>/?#\\|^\[\]:]*?(?:[.。．｡]\w|%)|[^\s<>/?#\\|]*?@")
+_MORE_HOST = re.compile(r"[^\s<>/?#\\|^\[\]:]*?(?:[.。．｡]\w|%)|[^\s/?#@]*@")
 _BRACKETS = re.compile(r"[()\[\]]")
 _TRAILING = ".,;:!?}*_"
 
@@ -63,7 +68,11 @@ class Hosts:
 
     def may(self, target: str) -> bool:
         """Return whether a target is relative or on an allowed host, read as a browser would."""
-        plain = _UNSEEN.sub("", html.unescape(target)).replace("\\", "/")
+        plain = _SKIPPED.sub("", html.unescape(target))
+        # A browser takes a backslash for a slash; a renderer may have made `%5C` of it by then.
+        return all(self._may(plain.replace("\\", sign)) for sign in ("/", "%5C"))
+
+    def _may(self, plain: str) -> bool:
         if plain.startswith("//"):
             plain = "https://" + plain.lstrip("/")
         parts = _SCHEME.fullmatch(plain)
@@ -87,17 +96,23 @@ class Hosts:
 
         `code`: the text may be code, where two slashes begin a comment and quotes end a string.
         """
-        for match in (_IN_CODE if code else _IN_WORDS).finditer(text):
-            url = match[0][: _length(match[0])]
-            if not url.rpartition(":")[2].strip("/\\"):
-                continue  # a scheme and nothing behind it
-            end = match.start() + len(url)
-            reads_on = not code and not _HAS_PATH.match(url) and _READS_ON.match(text, end)
-            target = f"//{url}" if url[:4].lower() == "www." else url
-            if reads_on or not (_LOOPBACK.fullmatch(url) or self.may(target)):
-                yield match.start(), end
+        done = stop = 0
+        openings, stops = (_IN_CODE, _STOP_IN_CODE) if code else (_IN_WORDS, _STOP)
+        for opening in openings.finditer(text):
+            start = opening.start()
+            if start < done:
+                continue
+            if stop <= start:
+                stop = stops.search(text, opening.end()).start()
+            url = _trimmed(text[start : min(stop, start + _TELLING)])
+            if self._leads_away(url) or (not code and _reads_on(url, text, start + len(url))):
+                done = start + len(_trimmed(text[start:stop]))
+                yield start, max(done, opening.end())
+            else:
+                # In the middle of an address that is one to every reader, another is a parameter.
+                done = start + len(_UNBROKEN.match(url)[0])
         for match in _SCRIPT.finditer(text):
-            yield match.start(), match.start() + _length(match[0])
+            yield match.start(), match.start() + len(_trimmed(match[0]))
 
     def domains(self, text: str) -> Iterator[Span]:
         """Yield bare names of foreign hosts, which chat clients turn into links."""
@@ -105,6 +120,10 @@ class Hosts:
             url = match[0].rstrip(_TRAILING)
             if not self.may(f"//{url}"):
                 yield match.start(), match.start() + len(url)
+
+    def _leads_away(self, url: str) -> bool:
+        target = f"//{url}" if url[:4].lower() == "www." else url
+        return not (_NOWHERE.fullmatch(url) or _LOOPBACK.fullmatch(url) or self.may(target))
 
     def _mail(self, rest: str) -> bool:
         people, _, fields = rest.partition("?")
@@ -117,8 +136,13 @@ class Hosts:
         return any(host == own or host.endswith(f".{own}") for own in self._own)
 
 
-def _length(url: str) -> int:
-    """Return how long an address is without the Markdown and the punctuation behind it."""
+def _reads_on(url: str, text: str, end: int) -> bool:
+    """Return whether a reader may take what follows a bare host for more of it."""
+    return not _HAS_PATH.match(url) and _MORE_HOST.match(text, end) is not None
+
+
+def _trimmed(url: str) -> str:
+    """Return an address without the Markdown and the punctuation behind it."""
     depth = {"(": 0, "[": 0}
     for bracket in _BRACKETS.finditer(url):
         if bracket[0] in depth:
@@ -127,8 +151,8 @@ def _length(url: str) -> int:
         opener = "(" if bracket[0] == ")" else "["
         depth[opener] -= 1
         if depth[opener] < 0:
-            return len(url[: bracket.start()].rstrip(_TRAILING))
-    return len(url.rstrip(_TRAILING))
+            return url[: bracket.start()].rstrip(_TRAILING)
+    return url.rstrip(_TRAILING)
 
 
 def _host_of(entry: str) -> str:

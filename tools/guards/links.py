@@ -89,7 +89,8 @@ class Links:
     def _found(self, text: str, code: Sequence[Span]) -> Iterator[Span]:
         yield from markup.scripts(text)
         yield from self._hosts.foreign(text, code=True)
-        for reading in readings(without(text, code, " ")):
+        # Not blanked: a linkifier may come before code does and read on into it.
+        for reading in readings(without(text, code, "\ufffd")):
             for span in self._unsaid(reading.text):
                 yield reading.source(span)
 

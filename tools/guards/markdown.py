@@ -127,7 +127,8 @@ class _Reading:
         first, end = token.map or [0, 0]
         if token.type == "fence":
             # Not every renderer takes a fence that is never closed for code.
-            if token.content.count("\n") > end - first - 2:
+            closed = f"\n{token.content}".endswith("\n")
+            if not closed or token.content.count("\n") > end - first - 2:
                 return
             first, end = first + 1, end - 1
         if first < end:
