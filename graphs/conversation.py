@@ -93,7 +93,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("ask_clarification", ask_clarification(labels, closed=say.clarify, open_ended=say.clarify_open), metadata=DISCARDS, destinations=CAN_FAIL)
         # what is known, what is done
         .add_node("retrieve_context", retrieve_context(Retriever(s.knowledge, reranker=s.reranker), s.tokens, **know), timeout=t.retrieve, retry_policy=TRANSIENT, destinations=CAN_FAIL)
-        .add_node("abstain", abstain(wording=say.abstain, nearest=say.nearest), metadata=BOUNDED, destinations=CAN_FAIL)
+        .add_node("abstain", abstain(wording=say.abstain, nearest=say.nearest, aftermath=after), metadata=BOUNDED, destinations=CAN_FAIL)
         .add_node("choose_tools", choose_tools(s.toolbox, Accounted(s.models, "tools"), s.tokens, prompting.choice, s.output_rail), timeout=t.respond, metadata={**WRITES, **BOUNDED}, destinations=CAN_FAIL)
         .add_node("ask_approval", ask_approval(s.toolbox, s.effects, s.output_rail, wording=say.again, expire_s=a.approvals.expire_s), timeout=t.guard, metadata={**DISCARDS, **BOUNDED}, destinations=CAN_FAIL)
         .add_node("await_decision", await_decision(s.toolbox), metadata=BOUNDED, destinations=CAN_FAIL)

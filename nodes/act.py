@@ -170,9 +170,13 @@ def call_tools(toolbox: Toolbox, effects: Effects, *, declined: str, expired: st
     @step
     async def call_tools(state: State, *, runtime: Runtime[Context]) -> Update:
         call, *rest = state["calls"]
-        spec, who = specs[call.name], caller(runtime)
+        spec, who = specs.get(call.name), caller(runtime)
         approval, ruling = state.get("awaiting"), state["decided"]
         update: Update = {"calls": tuple(rest), "phase": "tool_execution", "decided": None}
+        if spec is None:
+            # The assistant changed while the call waited.
+            gone = _refused(call, "there is no such tool any more")
+            return {**update, "awaiting": None, "results": (*state["results"], gone)}
         again = False
         if ruling is not None and approval is not None:
             update["awaiting"] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from antiphon.nodes.recover import Aftermath
 from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import Card, Citation, pack
@@ -34,11 +35,23 @@ def retrieve_context(
     return retrieve_context
 
 
-def abstain(*, wording: str, nearest: str) -> Node:
-    """Draft an "I don't know" that names the nearest pages; the output rail judges it too."""
+def abstain(*, wording: str, nearest: str, aftermath: Aftermath) -> Node:
+    """Draft an "I don't know" that names the nearest pages; the output rail judges it too.
+
+    After something was done, that is said instead: whatever could not be answered, it happened.
+    """
 
     @step
     async def abstain(state: State, *, runtime: Runtime[Context]) -> Update:
+        done = aftermath.done(state)
+        if done:
+            return {
+                "draft": " ".join(done),
+                "judged": None,
+                "citations": (),
+                "outcome": "degraded",
+                "support": None,
+            }
         pages = list({card.source: card for card in reversed(state["cards"])}.values())[::-1]
         citations = tuple(
             _first_words(card, number) for number, card in enumerate(pages[:NEAREST], start=1)
