@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-Span = tuple[int, int]
+from antiphon.tools.guards.readings import Span
 
 # Browsers skip tabs and newlines in an address, and trim the rest.
 _SKIPPED = re.compile(r"[\x00-\x20\x7f]")
@@ -28,17 +28,17 @@ _OPENING = (
 )
 _IN_CODE = re.compile(_OPENING, re.IGNORECASE)
 _IN_WORDS = re.compile(
-    rf"{_OPENING}|(?<![\w@])[/\\]{{2}}(?=[^\s<>/\\]{{1,80}}?[.@]\w)", re.IGNORECASE
+    rf"{_OPENING}|(?<![^\W_])[/\\]{{2}}(?=[^\s<>/\\]{{1,80}}?[.@]\w)", re.IGNORECASE
 )
-_STOP = re.compile(r"[\s<>\"'`|]|\Z")
-_STOP_IN_CODE = re.compile(r"[\s<>\"'`|\\]|\Z")
+_STOP = re.compile(r"[\s<>\"'`|]")
+_STOP_IN_CODE = re.compile(r"[\s<>\"'`|\\]")
 _TELLING = 400
 """Characters of an address that tell where it leads; no host is that long."""
 _UNBROKEN = re.compile(r"[\w/?=&%.:#+~@,!$-]*")
 _DOMAIN = re.compile(
     r"(?<![^\W_])(?<![^\W_]_)(?<![@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
     r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
-    r"(?![^\W_]|-|@[\w-]{1,63}\.\w|\.\w)(?:[/?#:][\w/?=&.:#+~@,!$-]*)?",
+    r"(?![^\W_]|-|@[\w-]{1,63}\.\w|\.[^\W_])(?:[/?#:][\w/?=&.:#+~@,!$-]*)?",
     re.IGNORECASE,
 )
 _SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
@@ -68,9 +68,9 @@ class Hosts:
 
     def may(self, target: str) -> bool:
         """Return whether a target is relative or on an allowed host, read as a browser would."""
-        plain = _SKIPPED.sub("", html.unescape(target))
+        read = {_SKIPPED.sub("", each) for each in (target, html.unescape(target))}
         # A browser takes a backslash for a slash; a renderer may have made `%5C` of it by then.
-        return all(self._may(plain.replace("\\", sign)) for sign in ("/", "%5C"))
+        return all(self._may(each.replace("\\", sign)) for each in read for sign in ("/", "%5C"))
 
     def _may(self, plain: str) -> bool:
         if plain.startswith("//"):
@@ -102,15 +102,17 @@ class Hosts:
             start = opening.start()
             if start < done:
                 continue
-            if stop <= start:
-                stop = stops.search(text, opening.end()).start()
+            if stop < opening.end():
+                ending = stops.search(text, opening.end())
+                stop = ending.start() if ending else len(text)
             url = _trimmed(text[start : min(stop, start + _TELLING)])
             if self._leads_away(url) or (not code and _reads_on(url, text, start + len(url))):
                 done = start + len(_trimmed(text[start:stop]))
                 yield start, max(done, opening.end())
             else:
                 # In the middle of an address that is one to every reader, another is a parameter.
-                done = start + len(_UNBROKEN.match(url)[0])
+                unbroken = _UNBROKEN.match(url)
+                done = unbroken.end() + start if unbroken else start
         for match in _SCRIPT.finditer(text):
             yield match.start(), match.start() + len(_trimmed(match[0]))
 

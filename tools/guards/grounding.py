@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Subject
 from antiphon.tools.retrieval.citations import support
 
@@ -19,7 +20,8 @@ class Grounding:
         """Judge the share of the answer's content words that the evidence holds."""
         if not subject.expects_evidence:
             return Finding(ok=True, text=text)
-        share = support(text, subject.evidence, language=subject.language)
+        size = len(text) + sum(map(len, subject.evidence))
+        share = await paced(size, support, text, subject.evidence, language=subject.language)
         if share is None or share >= self._minimum:
             return Finding(ok=True, text=text)
         reason = f"{share:.0%} of the answer is in the evidence, {self._minimum:.0%} is asked for"

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from antiphon.tools.guards.clauses import ABOUT, CLAUSES, COMPACT, PLAIN, Clause
+from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.text import visible
 from antiphon.tools.guards.verdict import Finding, Severity, Subject
 
@@ -56,7 +57,7 @@ class Injection:
 
     async def check(self, text: str, subject: Subject) -> Finding:  # noqa: ARG002
         """Judge the text and what is encoded in it."""
-        score, techniques = assess(text)
+        score, techniques = await paced(len(text), assess, text)
         if score < self._threshold / 2:
             return Finding(ok=True, text=text)
         severity: Severity = "critical" if score >= self._threshold else "warning"

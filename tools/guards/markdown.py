@@ -15,12 +15,13 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from antiphon.tools.guards.readings import Span
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
-Span = tuple[int, int]
 InlineRule = Callable[["StateInline", bool], bool]
 
 NESTING = 20

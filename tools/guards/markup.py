@@ -12,7 +12,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-Span = tuple[int, int]
+from antiphon.tools.guards.readings import Span
+
 
 _NAMES = frozenset(
     """

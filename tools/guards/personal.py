@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Severity, Subject
 from antiphon.tools.privacy import Detector, mask
 
@@ -32,7 +34,12 @@ class PersonalData:
 
     async def check(self, text: str, subject: Subject) -> Finding:
         """Mask the text."""
-        known = "\n".join(subject.evidence).casefold() if self._rail == "output" else ""
+        evidence = subject.evidence if self._rail == "output" else ()
+        size = len(text) + sum(map(len, evidence))
+        return await paced(size, self._masked, text, evidence)
+
+    def _masked(self, text: str, evidence: Sequence[str]) -> Finding:
+        known = "\n".join(evidence).casefold()
         spans = [
             span
             for span in self._detector.find(text)

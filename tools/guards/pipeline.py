@@ -13,6 +13,10 @@ from antiphon.tools.guards.verdict import Finding, Guard, Subject, Verdict, Viol
 from antiphon.tools.resilience import Switches
 
 
+MAX_CHARS = 100_000
+"""A text that is longer is no message and no answer, and is blocked unread."""
+
+
 @runtime_checkable
 class Slow(Protocol):
     """A guard with something to load."""
@@ -23,21 +27,29 @@ class Slow(Protocol):
 
 
 class GuardRail:
-    """Runs guards in order and stops at the first that blocks."""
+    """Runs guards in order and stops at the first that blocks.
+
+    Each guard is waited for `timeout_s` at most. That holds because none works on a long text in
+    the event loop (`pace`), and because no text above `max_chars` is judged: it is blocked.
+    """
 
     def __init__(
         self,
         guards: Sequence[Guard],
         *,
         timeout_s: float = 5.0,
+        max_chars: int = MAX_CHARS,
         switches: Switches | None = None,
     ) -> None:
         self._guards = tuple(guards)
         self._timeout_s = timeout_s
+        self._max_chars = max_chars
         self._switches = switches or Switches()
 
     async def judge(self, text: str, subject: Subject) -> Verdict:
         """Run every guard in order; stop at the first critical violation. Never raises."""
+        if len(text) > self._max_chars:
+            return Verdict(allowed=False, text="", violations=(self._oversized(text),))
         violations: list[Violation] = []
         for guard in self._guards:
             finding = await self._run(guard, text, subject)
@@ -67,6 +79,10 @@ class GuardRail:
         except Exception as error:  # noqa: BLE001
             return _broken(guard, type(error).__name__)
         return finding if isinstance(finding, Finding) else _broken(guard, "no finding returned")
+
+    def _oversized(self, text: str) -> Violation:
+        reason = f"{len(text)} characters, at most {self._max_chars} are judged"
+        return Violation(guard="size", severity="critical", action="blocked", reason=reason)
 
     def _violation(self, guard: Guard, finding: Finding, before: str) -> Violation:
         blocks = finding.severity == "critical" or (

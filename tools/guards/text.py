@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Subject
 
 # Controls but tab and newline; soft hyphen; zero-width and bidi marks, embeddings, overrides and
@@ -56,7 +57,7 @@ class ControlCharacters:
 
     async def check(self, text: str, subject: Subject) -> Finding:  # noqa: ARG002
         """Return the text in NFC without unseen characters."""
-        cleaned, removed = visible(text)
+        cleaned, removed = await paced(len(text), visible, text)
         if not removed:
             return Finding(ok=True, text=cleaned)
         if not cleaned.strip():

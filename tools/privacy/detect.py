@@ -8,8 +8,9 @@ would break the conversation it belongs to.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, Protocol
@@ -36,7 +37,7 @@ class Detector(Protocol):
 
 _SECRETS = (
     (
-        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{0,10000}?"
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]|-(?!----)){0,10000}+"
         r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
     ),
     r"\bsk-(?:ant-|proj-|or-)?[A-Za-z0-9_-]{20,200}",
@@ -47,11 +48,11 @@ _SECRETS = (
     r"\bxox[abeoprs]-[A-Za-z0-9-]{10,250}",
     r"\bAIza[0-9A-Za-z_-]{35}",
     r"\b(?:hf|npm|lsv2_pt|lsv2_sk|pypi)[_-][A-Za-z0-9_-]{30,250}",
-    r"\beyJ[A-Za-z0-9_-]{10,1000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}",
+    r"\beyJ[A-Za-z0-9_-]{10,1000}+\.eyJ[A-Za-z0-9_-]{10,4000}+\.[A-Za-z0-9_-]{10,1000}",
     # A word that says so, then a value with a digit in it.
     (
         r"(?i:\b(?:api[ _-]?key|secret(?:[ _-]?key)?|(?:access|auth)[ _-]?token|password|passwd)"
-        r"\s{0,3}(?:is|[:=])\s{0,3}[\"'`]?)(?=[^\s\"'`]*\d)[^\s\"'`<>]{8,200}"
+        r"\s{0,3}(?:is|[:=])\s{0,3}[\"'`]?)(?=[^\s\"'`]{0,200}\d)[^\s\"'`<>]{8,200}"
     ),
 )
 _EMAIL = r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
@@ -148,22 +149,34 @@ def _is_phone(value: str, before: str) -> bool:
     return groups >= needed and digits >= _FULL_NUMBER and not _THOUSANDS.fullmatch(value)
 
 
+def _merged(taken: Sequence[Span], found: Iterable[Span]) -> list[Span]:
+    """Add to sorted spans those that overlap none of them, and keep the order."""
+    starts = [span.start for span in taken]
+
+    def free(span: Span) -> bool:
+        before = bisect_left(starts, span.end)
+        return before == 0 or taken[before - 1].end <= span.start
+
+    return sorted((*taken, *filter(free, found)), key=lambda span: span.start)
+
+
 class PatternDetector:
     """Patterns with checksums; microseconds a text, no model."""
 
     def find(self, text: str) -> tuple[Span, ...]:
         """Return what was found in order of position, without overlaps."""
         taken: list[Span] = []
-        for span in (*self._checked(text), *self._phones(text)):
-            if all(span.end <= other.start or span.start >= other.end for other in taken):
-                taken.append(span)
-        return tuple(sorted(taken, key=lambda span: span.start))
+        # Kinds come in order of precedence: one found before keeps its place.
+        for found in (*(self._checked(text, *each) for each in _PATTERNS), self._phones(text)):
+            taken = _merged(taken, found)
+        return tuple(taken)
 
-    def _checked(self, text: str) -> Iterator[Span]:
-        for kind, pattern, valid in _PATTERNS:
-            for match in pattern.finditer(text):
-                if valid(match.group()):
-                    yield Span(start=match.start(), end=match.end(), kind=kind)
+    def _checked(
+        self, text: str, kind: Kind, pattern: re.Pattern[str], valid: Callable[[str], bool]
+    ) -> Iterator[Span]:
+        for match in pattern.finditer(text):
+            if valid(match.group()):
+                yield Span(start=match.start(), end=match.end(), kind=kind)
 
     def _phones(self, text: str) -> Iterator[Span]:
         for match in _PHONE_SHAPE.finditer(text):
@@ -178,12 +191,14 @@ def mask(text: str, spans: Sequence[Span]) -> tuple[str, dict[str, int]]:
     """
     numbers: dict[tuple[str, str], int] = {}
     kinds: Counter[str] = Counter()
+    values: Counter[str] = Counter()
     pieces: list[str] = []
     position = 0
     for span in sorted(spans, key=lambda span: span.start):
         key = (span.kind, text[span.start : span.end].casefold())
         if key not in numbers:
-            numbers[key] = 1 + sum(kind == span.kind for kind, _ in numbers)
+            values[span.kind] += 1
+            numbers[key] = values[span.kind]
         kinds[span.kind] += 1
         pieces += [text[position : span.start], f"<{span.kind}_{numbers[key]}>"]
         position = span.end

@@ -16,7 +16,7 @@ from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, Citation
 from antiphon.tools.retrieval.sentences import HEADING, MARKER, Span, sentences
 
-MARKERS = re.compile(r"(?:[ \t]*\[\d{1,3}(?:[ \t]*,[ \t]*\d{1,3})*\])+(?!\()")
+MARKERS = re.compile(r"(?:(?:(?<![ \t])[ \t]+)?\[\d{1,3}(?:[ \t]*,[ \t]*\d{1,3})*\])+(?!\()")
 """A run of markers: ` [1]`, `[1][2]`, `[1, 2]`; not the text of a link."""
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 LONGEST_QUOTE = 3
