@@ -185,6 +185,9 @@ def after_recovery(
     failure = state["failure"]
     node = failure.node if failure else ""
     if state["answer"]:
+        if node == "await_decision":
+            # The call waits in the state all the same, and the next message can decide it.
+            return "__end__"
         return after_account(state) if node == "account" else "account"
     if times_run(state, "recover") == 1 and state["question"]:
         if node in AROUND_THE_TOOLS and state["results"]:

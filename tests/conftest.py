@@ -5,9 +5,19 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from fakes import Opening
+
+    from antiphon.graphs.services import Services
+    from antiphon.graphs.threads import Conversations
 
 _connect = socket.socket.connect
 
@@ -39,3 +49,18 @@ def _own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ANTIPHON_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.setenv("LANGSMITH_TEST_TRACKING", "false")
+
+
+@pytest.fixture
+async def opening(tmp_path: Path) -> AsyncIterator[Opening]:
+    """Open conversations over real files, and close them when the test ends."""
+    from fakes import Opened
+
+    places = count()
+    async with AsyncExitStack() as stack:
+
+        async def opened(services: Services | None = None) -> Conversations:
+            folder = tmp_path / f"threads-{next(places)}"
+            return await stack.enter_async_context(Opened(folder, services))
+
+        yield opened

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool, tool
@@ -308,6 +309,24 @@ def fake_services(**given: object) -> Services:
         "deadlines": Deadlines(default=2, guard=2, retrieve=2, respond=2, tools=2),
     }
     return Services(**{**parts, **given})  # type: ignore[arg-type]
+
+
+class Opening(Protocol):
+    """What the fixture `opening` gives: conversations that are closed when the test ends."""
+
+    async def __call__(self, services: Services | None = None) -> Conversations:
+        """Open conversations over a real SQLite file, each over one of its own."""
+        ...
+
+
+def break_node(
+    talk: Conversations, node: str, fault: Callable[..., Awaitable[dict[str, object]]]
+) -> None:
+    """Put `fault` in place of a node's body, before its first run."""
+    spec = talk.graph.nodes[node]
+    spec.bound = type(spec.bound)(None, fault, name=node)  # type: ignore[call-arg]
+    # Compiling puts the body together with what writes its update, and keeps that.
+    vars(spec).pop("node", None)
 
 
 class Opened:

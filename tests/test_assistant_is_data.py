@@ -42,7 +42,7 @@ async def test_two_bots_in_one_data_folder_share_nothing(tmp_path: Path) -> None
         await rental.conversations.ask(DEPOSIT, context=Context(), thread="t")
     async with open_runtime(settings, assistant=sample_folder()) as sample:
         assert sample.folder != rental.folder
-        assert await sample.conversations.threads(context=Context()) == []
+        assert (await sample.conversations.threads(context=Context())).threads == ()
         turn = await sample.conversations.ask(DEPOSIT, context=Context(), thread="t")
         pages = {path.name for path in (sample_folder() / "knowledge").iterdir()}
     assert turn.outcome in ("abstained", "clarifying")

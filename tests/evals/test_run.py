@@ -38,7 +38,9 @@ class Scripted(Conversations):
         self.tenants: set[str] = set()
         self.running = self.most = 0
 
-    async def ask(self, text: str, *, context: Context, thread: str = "") -> Turn:
+    async def ask(
+        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
+    ) -> Turn:
         self.running += 1
         self.most = max(self.most, self.running)
         await asyncio.sleep(0)
@@ -204,7 +206,7 @@ async def test_the_sample_is_judged_offline_and_nothing_is_left_behind(
     async with open_runtime(Settings(data_dir=tmp_path)) as runtime:
         first = await run_golden(runtime, examples)
         second = await run_golden(runtime, examples)
-        assert await runtime.conversations.threads(context=Context()) == []
+        assert (await runtime.conversations.threads(context=Context())).threads == ()
         assert runtime.services.switches == Switches()
         assert not (runtime.folder / "turns.jsonl").exists()
         assert not (runtime.folder / "incidents.jsonl").exists()

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fakes import ACTION, KNOWLEDGE, FakeIntents, FakeKnowledge, fake_services
-from langgraph.checkpoint.memory import InMemorySaver
+from fakes import ACTION, KNOWLEDGE, FakeIntents, FakeKnowledge, Opening, fake_services
 
-from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.declared import BY_HAND, DeclaredKnowledge
 from antiphon.graphs.ingest import ingest_paths
-from antiphon.graphs.threads import Conversations
 from antiphon.nodes.ingest import IngestContext
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import (
@@ -241,7 +238,9 @@ async def test_a_reading_that_times_out_by_itself_is_no_haste(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("needs", [KNOWLEDGE, ACTION], ids=["knowledge", "tools"])
-async def test_a_turn_that_comes_before_the_pages_says_so(tmp_path: Path, needs: Intent) -> None:
+async def test_a_turn_that_comes_before_the_pages_says_so(
+    opening: Opening, tmp_path: Path, needs: Intent
+) -> None:
     """It is degraded and honest where it needs them; the next one is answered."""
     (tmp_path / "kb").mkdir()
     (tmp_path / "kb/a.md").write_text("Text.")
@@ -256,7 +255,7 @@ async def test_a_turn_that_comes_before_the_pages_says_so(tmp_path: Path, needs:
 
     made.bind(ingest)
     services = fake_services(knowledge=made, intents=FakeIntents(intents=[needs]))
-    talk = Conversations(build_conversation(services).compile(checkpointer=InMemorySaver()))
+    talk = await opening(services)
     first = await talk.ask("How long can I take to return a lamp?", context=Context(tenant="new"))
     if needs is ACTION:
         assert first.outcome == "answered"

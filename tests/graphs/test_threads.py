@@ -7,12 +7,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from fakes import ACTION, FakeIntents, FakeKnowledge, FakeToolbox, fake_services
+from fakes import ACTION, FakeIntents, FakeKnowledge, FakeToolbox, Opened, fake_services
 
-from antiphon.graphs.assembly import compile_conversation
-from antiphon.graphs.persistence import open_persistence
-from antiphon.graphs.services import Services
-from antiphon.graphs.settings import Settings
+from antiphon.graphs.history import History
 from antiphon.graphs.threads import Conversations
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import (
@@ -29,21 +26,8 @@ QUESTION = "How long can I take to return a lamp?"
 ME = Context(tenant="acme", user="alice")
 
 
-class Opened:
-    """Conversations over a real SQLite checkpointer."""
-
-    def __init__(self, folder: Path, services: Services | None = None) -> None:
-        self._opening = open_persistence(Settings(data_dir=folder), folder)
-        self._services = services or fake_services()
-
-    async def __aenter__(self) -> Conversations:
-        persistence = await self._opening.__aenter__()
-        return Conversations(
-            compile_conversation(self._services, persistence.saver, persistence.store)
-        )
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._opening.__aexit__(*error)  # type: ignore[arg-type]
+async def listed(talk: Conversations, context: Context) -> list[str]:
+    return [record.id for record in (await talk.threads(context=context)).threads]
 
 
 async def test_a_thread_goes_on_after_a_restart(tmp_path: Path) -> None:
@@ -65,7 +49,9 @@ async def test_an_approval_survives_a_restart_and_runs_once(tmp_path: Path) -> N
     async with Opened(tmp_path, services) as talk:
         waiting = await talk.last(context=ME, thread="t")
         assert waiting.outcome == "awaiting_approval"
-        done = await talk.decide(True, context=ME, thread="t")
+        assert waiting.interrupt is not None
+        name = str(waiting.interrupt["interrupt_id"])
+        done = await talk.decide(True, context=ME, thread="t", interrupt_id=name)
     assert done.outcome == "answered"
     assert len(box.ran) == 1
 
@@ -88,14 +74,14 @@ async def test_a_thread_is_shown_to_its_owner_only(
         for call in (
             talk.last(context=other, thread="t"),
             talk.messages(context=other, thread="t"),
-            talk.steps(context=other, thread="t"),
-            talk.fork(context=other, thread="t", step=1, changes={}),
+            History(talk).steps(context=other, thread="t"),
+            History(talk).fork(context=other, thread="t", step=1, changes={}),
             talk.delete(context=other, thread="t"),
         ):
             with pytest.raises(error):
                 await call
-        assert await talk.threads(context=other) == []
-        assert await talk.threads(context=ME) == ["t"]
+        assert await listed(talk, other) == []
+        assert await listed(talk, ME) == ["t"]
 
 
 async def test_another_tenants_message_to_the_same_id_is_a_thread_of_its_own(
@@ -118,7 +104,7 @@ async def test_an_unreadable_message_is_turned_away_before_anything_is_written(
     async with Opened(tmp_path) as talk:
         with pytest.raises(MessageError):
             await talk.ask(text, context=ME, thread="t")
-        assert await talk.threads(context=ME) == []
+        assert await listed(talk, ME) == []
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 200, "with space"])
@@ -133,7 +119,7 @@ async def test_steps_tell_what_each_node_changed(tmp_path: Path) -> None:
     """Each checkpoint names the node, what comes next, and fields before and after."""
     async with Opened(tmp_path) as talk:
         turn = await talk.ask(QUESTION, context=ME, thread="t")
-        steps = await talk.steps(context=ME, thread="t")
+        steps = await History(talk).steps(context=ME, thread="t")
     ran = [step.node for step in steps if step.node != "__start__"]
     assert tuple(ran) == turn.path
     respond = next(step for step in steps if step.node == "respond")
@@ -146,10 +132,10 @@ async def test_a_fork_with_edited_state_takes_another_way(tmp_path: Path) -> Non
     """Lowering the retrieval confidence at its step turns the answer into an "I don't know"."""
     async with Opened(tmp_path) as talk:
         await talk.ask(QUESTION, context=ME, thread="t")
-        steps = await talk.steps(context=ME, thread="t")
+        steps = await History(talk).steps(context=ME, thread="t")
         at = next(step.step for step in steps if step.node == "retrieve_context")
-        same = await talk.replay(context=ME, thread="t", step=at)
-        forked = await talk.fork(
+        same = await History(talk).replay(context=ME, thread="t", step=at)
+        forked = await History(talk).fork(
             context=ME, thread="t", step=at, changes={"retrieval_confidence": 0.0}
         )
         first = await talk.last(context=ME, thread="t")
@@ -164,8 +150,8 @@ async def test_replaying_from_the_start_runs_the_message_again(tmp_path: Path) -
     knowledge = FakeKnowledge()
     async with Opened(tmp_path, fake_services(knowledge=knowledge)) as talk:
         await talk.ask(QUESTION, context=ME, thread="t")
-        steps = await talk.steps(context=ME, thread="t")
-        turn = await talk.replay(context=ME, thread="t", step=steps[0].step)
+        steps = await History(talk).steps(context=ME, thread="t")
+        turn = await History(talk).replay(context=ME, thread="t", step=steps[0].step)
     assert turn.answer
     assert turn.path[0] == "guard_input"
 
@@ -185,7 +171,7 @@ async def test_a_wrong_fork_says_what_is_wrong(
     async with Opened(tmp_path) as talk:
         await talk.ask(QUESTION, context=ME, thread="t")
         with pytest.raises(InputError, match=said):
-            await talk.fork(context=ME, thread="t", step=step, changes=changes)
+            await History(talk).fork(context=ME, thread="t", step=step, changes=changes)
 
 
 async def test_a_deleted_thread_is_gone(tmp_path: Path) -> None:

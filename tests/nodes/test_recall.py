@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from fakes import FakeKnowledge, FakeModels
+from fakes import FakeKnowledge, FakeModels, FakeRail
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
@@ -58,7 +58,7 @@ def turn(messages: list[AnyMessage], **changes: object) -> State:
 
 async def rewritten(state: State, models: FakeModels | None = None) -> State:
     rewriter = Rewriter(models or FakeModels(), PromptFiles(), TOKENS)
-    return await rewrite_query(rewriter)(state, runtime=Runtime(context=Context()))
+    return await rewrite_query(rewriter, FakeRail())(state, runtime=Runtime(context=Context()))
 
 
 async def test_a_follow_up_does_not_lean_on_small_talk() -> None:

@@ -46,6 +46,7 @@ WAITING = replace(
     outcome="awaiting_approval",
     citations=(),
     interrupt={
+        "interrupt_id": "i1",
         "id": "c1",
         "tool": "cancel_order",
         "arguments": {"order": "LL-1"},
@@ -60,7 +61,7 @@ class Talks:
 
     turns: list[Turn]
     asked: list[str] = field(default_factory=list)
-    decided: list[bool] = field(default_factory=list)
+    decided: list[tuple[bool, str]] = field(default_factory=list)
 
     async def stream(
         self, text: str, *, context: Context, thread: str = ""
@@ -74,9 +75,9 @@ class Talks:
             yield event
 
     async def stream_decision(
-        self, approved: bool, *, context: Context, thread: str, reason: str = ""
+        self, approved: bool, *, context: Context, thread: str, interrupt_id: str, reason: str = ""
     ) -> AsyncIterator[Event]:
-        self.decided.append(approved)
+        self.decided.append((approved, interrupt_id))
         async for event in self._events():
             yield event
 
@@ -132,16 +133,28 @@ def test_a_turn_shows_nodes_answer_and_sources(
     assert shown.count("Refunds take five days [1].") == 1
 
 
-@pytest.mark.parametrize(
-    ("word", "approved"), [("y", True), ("Yes", True), ("n", False), ("", False), ("maybe", False)]
-)
+@pytest.mark.parametrize(("word", "approved"), [("y", True), ("Yes", True), ("n", False)])
 def test_an_approval_is_asked_for_in_place(
     word: str, approved: bool, say: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What waits is shown and the next line decides; anything but yes declines."""
+    """What waits is shown and a plain yes or no decides it, by its name."""
     talks = say("cancel it", word, turns=(WAITING, ANSWER))
-    assert talks.decided == [approved]
+    assert talks.decided == [(approved, "i1")]
     assert "cancel_order(order='LL-1')" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["maybe", "ok, cancel that", "yes, but which order is it?"])
+def test_anything_but_a_plain_yes_or_no_is_a_message(word: str, say: Lines) -> None:
+    """It is asked like any other, nothing is decided, and what still waits is asked for again."""
+    talks = say("cancel it", word, "y", turns=(WAITING, WAITING, ANSWER))
+    assert talks.asked == ["cancel it", word]
+    assert talks.decided == [(True, "i1")]
+
+
+def test_an_empty_line_decides_nothing(say: Lines) -> None:
+    """Return alone leaves the call waiting, and the next line is a message."""
+    talks = say("cancel it", "", "How long?", turns=(WAITING, ANSWER))
+    assert (talks.asked, talks.decided) == (["cancel it", "How long?"], [])
 
 
 def test_interrupting_an_answer_keeps_the_chat(

@@ -10,13 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
-from fakes import FakeTelemetry, fake_services
-from langgraph.checkpoint.memory import InMemorySaver
+from fakes import FakeTelemetry, Opening, fake_services
 from weaviate_process import Server
 
-from antiphon.graphs.conversation import build_conversation
 from antiphon.graphs.services import Deadlines
-from antiphon.graphs.threads import Conversations
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import (
     KnowledgeError,
@@ -226,14 +223,15 @@ async def test_restarted_server(frail: WeaviateKnowledge, frail_server: Server) 
 
 
 @pytest.mark.weaviate
-async def test_outage_in_a_conversation(frail: WeaviateKnowledge, frail_server: Server) -> None:
+async def test_outage_in_a_conversation(
+    opening: Opening, frail: WeaviateKnowledge, frail_server: Server
+) -> None:
     """While the server is away a turn says so and is recorded as failed; afterwards all is well."""
     telemetry = FakeTelemetry()
     services = fake_services(
         knowledge=frail, telemetry=telemetry, deadlines=Deadlines(default=9, retrieve=9)
     )
-    graph = build_conversation(services).compile(checkpointer=InMemorySaver())
-    talk, context = Conversations(graph), Context(tenant="t")
+    talk, context = await opening(services), Context(tenant="t")
     first = await talk.ask("How long can I take to return a lamp?", context=context)
     assert (first.outcome, first.citations[0]["source"]) == ("answered", "returns.md")
     frail_server.stop()
