@@ -1,4 +1,4 @@
-"""The gateway over HTTP: threads, streams, approvals, keys, bad bodies, operations."""
+"""The gateway over HTTP: threads, streams, keys, bad bodies, operations."""
 
 from __future__ import annotations
 
@@ -10,86 +10,29 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from fakes import ACTION, FakeIntents, FakeKnowledge, FakeRail, FakeToolbox, fake_services
-from starlette.applications import Starlette
+from antiphon.gateway import ops
+from doors import calling, client, events, served
+from fakes import FakeKnowledge, FakeRail, fake_services
 from starlette.types import Message
 
-from antiphon.gateway import ops
-from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
-from antiphon.graphs.persistence import open_persistence
-from antiphon.graphs.services import Services
-from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations, Event
-from antiphon.nodes.state import Context
 from antiphon.tools.errors import KnowledgeUnavailable, StorageBusy
 from antiphon.tools.guards import Subject, Verdict
 from antiphon.tools.retrieval import Inventory
+from antiphon.tools.turns.records import ThreadRecord
+from antiphon.tools.turns.store import SqlTurns
 
 QUESTION = "How long can I take to return a lamp?"
-KEYS = "k-alice=acme/alice,k-bob=acme/bob,k-rival=rival"
+KEYS = "k-alice=acme/alice+debug,k-bob=acme/bob+debug,k-rival=rival+debug,k-plain=acme/alice"
 RUN = "/v1/threads/t/runs/wait"
 STREAM = "/v1/threads/t/runs/stream"
-
-
-@asynccontextmanager
-async def served(
-    folder: Path,
-    services: Services | None = None,
-    *,
-    keys: str = "",
-    conversations: type[Conversations] = Conversations,
-) -> AsyncIterator[Starlette]:
-    """The app over a real SQLite checkpointer and services that are fakes."""
-    settings = Settings(data_dir=folder, api_keys=keys)
-    used = services or fake_services()
-    async with AsyncExitStack() as stack:
-        persistence = await stack.enter_async_context(open_persistence(settings, folder))
-        graph = compile_conversation(used, persistence.saver, persistence.store)
-        runtime = Runtime(
-            settings=settings,
-            services=used,
-            conversations=conversations(graph),
-            persistence=persistence,
-            folder=folder,
-            on_call=OnCall(settings, used, folder),
-        )
-        app = create_app(settings, runtime=runtime)
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        yield app
-
-
-@asynccontextmanager
-async def client(
-    folder: Path, services: Services | None = None, *, keys: str = "", key: str = ""
-) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(folder, services, keys=keys) as app, calling(app, key) as http:
-        yield http
-
-
-def calling(app: Starlette, key: str = "") -> httpx.AsyncClient:
-    """Return a client of the app; errors come as responses, as over a socket."""
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
-        base_url="http://gateway",
-        headers={"x-api-key": key} if key else {},
-    )
-
-
-def events(body: str) -> list[tuple[str, dict[str, object]]]:
-    """Parse server-sent events."""
-    parsed = []
-    for block in body.strip().split("\n\n"):
-        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
-        if lines:
-            parsed.append((lines["event"], json.loads(lines["data"])))
-    return parsed
+YES = {"approved": True, "interrupt_id": "none"}
+NONE: dict[str, object] = {"threads": [], "records": [], "next": ""}
 
 
 async def test_a_message_is_run_and_the_thread_goes_on(tmp_path: Path) -> None:
@@ -108,10 +51,11 @@ async def test_a_message_is_run_and_the_thread_goes_on(tmp_path: Path) -> None:
         steps = (await http.get(f"{thread}/history")).json()["steps"]
         assert {"guard_input", "respond", "account"} <= {step["node"] for step in steps}
         listed = (await http.get("/v1/threads")).json()
-        assert listed == {"threads": [made.json()["thread_id"]]}
+        assert listed["threads"] == [made.json()["thread_id"]]
+        assert (listed["records"][0]["title"], listed["next"]) == (QUESTION, "")
         assert (await http.delete(thread)).status_code == 204
         assert (await http.get(f"{thread}/state")).status_code == 404
-        assert (await http.get("/v1/threads")).json() == {"threads": []}
+        assert (await http.get("/v1/threads")).json() == NONE
 
 
 @pytest.mark.parametrize(
@@ -153,7 +97,7 @@ async def test_a_stream_tells_nodes_then_the_answer_then_the_turn(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"command": {"resume": True}}, 404), ({"message": " "}, 400), ({}, 400)],
+    [({"command": {"resume": YES}}, 404), ({"message": " "}, 400), ({}, 400)],
 )
 async def test_what_is_refused_before_a_stream_begins_is_refused_by_status(
     tmp_path: Path, body: dict[str, object], status: int
@@ -165,61 +109,53 @@ async def test_what_is_refused_before_a_stream_begins_is_refused_by_status(
     assert set(reply.json()["error"]) == {"code", "message", "hint"}
 
 
-class Failing(Conversations):
-    """Loses its database after the first node."""
+class Failing(SqlTurns):
+    """Loses its database before the turn can be closed."""
 
-    async def stream(
-        self, text: str, *, context: Context, thread: str = ""
-    ) -> AsyncIterator[Event]:
-        yield Event(kind="node", node="guard_input", ms=1.0)
+    async def settle(self, *_: object, **__: object) -> None:
         raise StorageBusy("another process holds the database", hint="Try again.")
 
 
-async def test_a_fault_while_streaming_becomes_an_error_event(tmp_path: Path) -> None:
-    """The status line is long sent, so the stream itself says what failed."""
-    async with served(tmp_path, conversations=Failing) as app, calling(app) as http:
+class Crashing(SqlTurns):
+    """Has a bug where the turn is closed."""
+
+    async def settle(self, *_: object, **__: object) -> None:
+        raise RuntimeError("the password is hunter2")
+
+
+@pytest.mark.parametrize(
+    ("turns", "error"),
+    [
+        (
+            Failing,
+            {
+                "code": "storage_busy",
+                "message": "another process holds the database",
+                "hint": "Try again.",
+            },
+        ),
+        (
+            Crashing,
+            {"code": "error", "message": "an unexpected RuntimeError was raised", "hint": ""},
+        ),
+    ],
+)
+async def test_a_fault_while_streaming_becomes_an_error_event(
+    tmp_path: Path, turns: type[SqlTurns], error: dict[str, str]
+) -> None:
+    """The status line is long sent, so the stream itself says what failed, foreseen or not."""
+    async with served(tmp_path, turns=turns) as app, calling(app) as http:
         reply = await http.post(STREAM, json={"message": QUESTION})
         chat = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
         openai = await http.post("/v1/chat/completions", json=chat)
-    assert [kind for kind, _ in events(reply.text)] == ["node", "error"]
-    assert events(reply.text)[1][1] == {
-        "code": "storage_busy", "message": "another process holds the database",
-        "hint": "Try again.",
-    }  # fmt: skip
+    told = events(reply.text)
+    assert {kind for kind, _ in told[:-1]} == {"node"}
+    assert told[-1] == ("error", error)
     said = [line for line in openai.text.split("\n") if line.startswith("data: ")]
-    assert "storage_busy" in said[1]
+    assert error["code"] in said[-2]
     assert said[-1] == "data: [DONE]"
-
-
-@pytest.mark.parametrize("resume", [{"approved": True}, True], ids=["object", "bool"])
-async def test_an_approval_is_shown_and_resumed(tmp_path: Path, resume: object) -> None:
-    """A call that needs a yes waits, runs once when approved, and cannot be approved again."""
-    box = FakeToolbox(approval=True)
-    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
-    async with client(tmp_path, services) as http:
-        waiting = (await http.post(RUN, json={"message": "send back LL-10001"})).json()
-        assert waiting["outcome"] == "awaiting_approval"
-        assert waiting["interrupt"]["tool"] == "note_return"
-        assert box.ran == []
-        done = (await http.post(RUN, json={"command": {"resume": resume}})).json()
-        assert done["outcome"] == "answered"
-        assert len(box.ran) == 1
-        again = await http.post(RUN, json={"command": {"resume": resume}})
-    assert again.status_code == 400
-    assert "nothing waits" in again.json()["error"]["message"]
-    assert len(box.ran) == 1
-
-
-async def test_a_refusal_runs_nothing(tmp_path: Path) -> None:
-    """Approved: false ends the turn without the call."""
-    box = FakeToolbox(approval=True)
-    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
-    async with client(tmp_path, services) as http:
-        await http.post(RUN, json={"message": "send back LL-10001"})
-        body = {"command": {"resume": {"approved": False, "reason": "changed my mind"}}}
-        done = await http.post(STREAM, json=body)
-    assert events(done.text)[-1][0] == "turn"
-    assert box.ran == []
+    assert '"finish_reason": "stop"' not in openai.text
+    assert "hunter2" not in reply.text + openai.text
 
 
 async def test_without_a_valid_key_nothing_is_reached(tmp_path: Path) -> None:
@@ -244,10 +180,10 @@ async def test_who_someone_is_comes_from_the_key_only(tmp_path: Path) -> None:
                     "tenant": "rival", "user": "bob"}  # fmt: skip
             posing = {"x-tenant": "rival", "x-user": "bob"}
             assert (await alice.post(RUN, json=body, headers=posing)).status_code == 200
-            assert (await alice.get("/v1/threads")).json() == {"threads": ["t"]}
+            assert (await alice.get("/v1/threads")).json()["threads"] == ["t"]
         for key in ("k-rival", "k-bob"):
             async with calling(app, key) as other:
-                assert (await other.get("/v1/threads")).json() == {"threads": []}
+                assert (await other.get("/v1/threads")).json() == NONE
 
 
 @pytest.mark.parametrize(
@@ -266,10 +202,24 @@ async def test_a_thread_is_its_owners_only(
             for reply in (
                 await other.get("/v1/threads/t/state"),
                 await other.get("/v1/threads/t/history"),
-                await other.post(RUN, json={"command": {"resume": True}}),
+                await other.post(RUN, json={"command": {"resume": YES}}),
                 await other.delete("/v1/threads/t"),
             ):
                 assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+
+
+async def test_the_steps_of_a_turn_need_a_scope(tmp_path: Path) -> None:
+    """Users see messages and answers; drafts, prompts and steps are for who may debug."""
+    async with served(tmp_path, keys=KEYS) as app:
+        async with calling(app, "k-plain") as plain:
+            await plain.post(RUN, json={"message": QUESTION})
+            assert (await plain.get("/v1/threads/t/state")).status_code == 200
+            refused = await plain.get("/v1/threads/t/history")
+        async with calling(app, "k-alice") as debugging:
+            shown = await debugging.get("/v1/threads/t/history")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert "debug" in refused.json()["error"]["message"]
+    assert shown.status_code == 200
 
 
 BAD = [
@@ -294,7 +244,10 @@ BAD = [
     (b'{"input": {"messages": []}}', 400, "input.messages"),
     (b'{"input": {"messages": [{"role": "wizard", "content": "x"}]}}', 400, "role"),
     (b'{"command": {"resume": {"approved": "perhaps"}}}', 400, "approved"),
-    (b'{"command": {"resume": true}}', 404, "no thread"),
+    (b'{"command": {"resume": true}}', 400, "resume"),
+    (b'{"command": {"resume": {"approved": true}}}', 400, "interrupt_id"),
+    (b'{"command": {"resume": {"approved": true, "interrupt_id": ""}}}', 400, "interrupt_id"),
+    (b'{"command": {"resume": {"approved": true, "interrupt_id": "x"}}}', 404, "no thread"),
 ]
 
 
@@ -305,7 +258,7 @@ async def test_a_bad_body_gets_a_clear_error(
     """Whatever is wrong, the answer is one JSON error, and no thread is made."""
     async with client(tmp_path) as http:
         reply = await http.post(RUN, content=body)
-        assert (await http.get("/v1/threads")).json() == {"threads": []}
+        assert (await http.get("/v1/threads")).json() == NONE
     assert reply.status_code == status
     error = reply.json()["error"]
     assert set(error) == {"code", "message", "hint"}
@@ -339,11 +292,11 @@ async def test_what_is_not_there_is_said_in_json(
 async def test_an_unforeseen_fault_shows_no_internals(tmp_path: Path) -> None:
     """A bug gives 500 in the same form, without what the exception said."""
 
-    class Broken(Conversations):
-        async def threads(self, *, context: Context) -> list[str]:
+    class Broken(SqlTurns):
+        async def threads(self, *_: object, **__: object) -> list[ThreadRecord]:
             raise RuntimeError("the password is hunter2")
 
-    async with served(tmp_path, conversations=Broken) as app, calling(app) as http:
+    async with served(tmp_path, turns=Broken) as app, calling(app) as http:
         reply = await http.get("/v1/threads")
     assert reply.status_code == 500
     assert reply.json()["error"]["code"] == "internal"
@@ -439,16 +392,16 @@ class Waits(FakeRail):
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        (STREAM, {"message": QUESTION}),
+        (STREAM, {"message": QUESTION, "on_disconnect": "cancel"}),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": QUESTION}],
                                   "stream": True}),
     ],
     ids=["runs/stream", "chat/completions"],
 )  # fmt: skip
-async def test_a_client_that_goes_away_stops_the_run(
+async def test_a_client_that_goes_away_stops_the_run_that_it_said_so_of(
     tmp_path: Path, path: str, body: dict[str, object]
 ) -> None:
-    """A closed connection cancels what runs for it at once."""
+    """A closed connection cancels it at once; OpenAI's clients always mean that."""
     rail = Waits()
     services = fake_services(output_rail=rail)
     asked = iter([{"type": "http.request", "body": json.dumps(body).encode()}])

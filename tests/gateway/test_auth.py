@@ -20,7 +20,8 @@ def test_without_keys_everyone_is_the_default_tenant() -> None:
     """Nothing configured: no key is asked for, and a key that is sent changes nothing."""
     keys = read("")
     assert not keys
-    assert keys.identify({"x-api-key": "whatever"}) == ANYONE == Principal(tenant="default")
+    assert keys.identify({"x-api-key": "whatever"}) == ANYONE
+    assert Principal(tenant="default", scopes=("debug",)) == ANYONE
 
 
 @pytest.mark.parametrize(
