@@ -326,8 +326,9 @@ async def _by_model(
     else:
         plan = _joined(
             toolbox.validate(call["name"], call["args"], turn=state["turn"])
-            for call in reply.message.tool_calls
             if not allowed or call["name"] in allowed
+            else Plan(rejected=(f"{call['name'][:100]}: this tool is not offered here",))
+            for call in reply.message.tool_calls
         )
     done = {result.call_id for result in state["results"]}
     spent: Update = {
