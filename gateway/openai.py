@@ -14,6 +14,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from langchain_core.messages import AnyMessage, HumanMessage
 from pydantic import JsonValue
@@ -24,10 +25,11 @@ from starlette.responses import JSONResponse, Response
 from antiphon.gateway.threads import begun, ended
 from antiphon.gateway.validation import ChatForm, Knobs, Message, read, request_key
 from antiphon.graphs.assembly import Runtime
+from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
-from antiphon.tools.errors import AntiphonError, MessageError
+from antiphon.tools.errors import AntiphonError, MessageError, StorageError
 from antiphon.tools.guards import Subject
 
 NAME = "antiphon"
@@ -57,10 +59,18 @@ async def completions(request: Request) -> Response:
     last, earlier = said[-1], said[:-1]
     thread = request.headers.get("x-thread-id", "")
     named = bool(thread)
-    if not thread:
+    before: list[AnyMessage] = []
+    if not named:
         thread = await _known(runtime, earlier, form, context)
+        before = [] if thread else await _screened(runtime, earlier, context)
     turning = await talk.start(
-        last.text, context=context, thread=thread, request_key=request_key(request)
+        last.text,
+        context=context,
+        thread=thread,
+        request_key=request_key(request),
+        # A retry brings the same history, of which the thread has heard more by then.
+        asked=None if named else _head(said, form),
+        earlier=before,
     )
     name = f"chatcmpl-{turning.entry.id}"
     headers = {"x-thread-id": turning.entry.thread, "x-turn-id": turning.entry.id}
@@ -68,7 +78,9 @@ async def completions(request: Request) -> Response:
     async def close(turn: Turn) -> None:
         if not named:
             head = _head([*said, Message(role="assistant", content=turn.answer)], form)
-            await talk.turns.note_head(context.tenant, turn.thread_id, head)
+            # The answer is there; without this only the next message begins a thread of its own.
+            with suppress(StorageError), storage_errors():
+                await talk.turns.note_head(context.tenant, turn.thread_id, head)
 
     if form.stream:
         events = await begun(turning)
@@ -83,17 +95,12 @@ async def completions(request: Request) -> Response:
 async def _known(
     runtime: Runtime, earlier: Sequence[Message], form: ChatForm, context: Context
 ) -> str:
-    """Return the thread that this history is of, or a new one that begins with it."""
-    talk = runtime.conversations
-    if earlier:
-        found = await talk.turns.by_head(context.tenant, context.user, _head(earlier, form))
-        if found:
-            return found
-    thread = uuid.uuid4().hex[:12]
-    begun_with = await _screened(runtime, earlier, context)
-    if begun_with:
-        await talk.seed(begun_with, context=context, thread=thread)
-    return thread
+    """Return the thread that this history is of, if any."""
+    if not earlier:
+        return ""
+    turns = runtime.conversations.turns
+    with storage_errors():
+        return await turns.by_head(context.tenant, context.user, _head(earlier, form))
 
 
 def _head(said: Sequence[Message], form: ChatForm) -> str:

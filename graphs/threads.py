@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 from pydantic import JsonValue
 
 from antiphon.graphs.persistence import storage_errors
@@ -134,9 +134,20 @@ class Conversations:
             yield event
 
     async def start(
-        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
+        self,
+        text: str,
+        *,
+        context: Context,
+        thread: str = "",
+        request_key: str = "",
+        asked: JsonValue = None,
+        earlier: Sequence[AnyMessage] = (),
     ) -> Turning:
-        """Start a message's turn and return it to be followed; it runs on whoever follows."""
+        """Start a message's turn and return it to be followed; it runs on whoever follows.
+
+        `asked`: what tells a retry from another request under its key, where the thread does not;
+        `earlier`: judged messages from elsewhere that a new thread begins with.
+        """
         _check_message(text)
         name = _checked(context, thread or uuid.uuid4().hex[:12])
         if self._prepare is not None:
@@ -145,7 +156,12 @@ class Conversations:
                 await self._prepare(context.tenant)
 
         async def prepare(config: RunnableConfig) -> Given:
-            await self._adopt(config, context)
+            snapshot = await self._adopt(config, context)
+            if earlier and not snapshot.values:
+                said = {"messages": Said(messages=tuple(earlier))}
+                # No step of the turn: one that dies right after this has not begun.
+                lease = {"lease": config["metadata"]["lease"]}
+                await self.graph.aupdate_state({**config, "metadata": lease}, said, "account")
             return Input(messages=[HumanMessage(content=text)])
 
         return await self.runner.start(
@@ -155,7 +171,7 @@ class Conversations:
                 kind="message",
                 prepare=prepare,
                 key=request_key,
-                digest=_digest("message", thread, text),
+                digest=_digest("message", asked or [thread, text]),
             )
         )
 
@@ -275,23 +291,6 @@ class Conversations:
         await self.saver().adelete_thread(f"{tenant}/{thread}")
         await self.turns.purge(tenant, thread)
 
-    async def seed(self, messages: Sequence[AnyMessage], *, context: Context, thread: str) -> None:
-        """Begin a thread with a history from elsewhere. Raises Forbidden, InputError."""
-        _checked(context, thread)
-
-        async def prepare(config: RunnableConfig) -> Given:
-            if (await self.graph.aget_state(config)).values:
-                raise InputError(f"thread {thread!r} exists already", hint="Choose another id.")
-            said = {"messages": Said(messages=tuple(messages))}
-            await self.graph.aupdate_state(config, said, as_node="account")
-            return None
-
-        await self._last(
-            await self.runner.start(
-                Request(context=context, thread=thread, kind="replay", prepare=prepare)
-            )
-        )
-
     async def entry(self, *, context: Context, thread: str) -> TurnEntry:
         """Return the record of a thread's latest turn. Raises UnknownThread, Forbidden."""
         return await self._turn(context, thread, "")
@@ -350,13 +349,14 @@ class Conversations:
             )  # fmt: skip
         return found
 
-    async def _adopt(self, config: RunnableConfig, context: Context) -> None:
+    async def _adopt(self, config: RunnableConfig, context: Context) -> StateSnapshot:
         """Refuse to take over a thread that an earlier release wrote for another user."""
         snapshot = await self.graph.aget_state(config)
         owner = dict(snapshot.metadata or {}).get("owner")
         said = f"{context.tenant}\x1f{context.user}".encode()
         if owner is not None and owner != hashlib.sha256(said).hexdigest()[:24]:
             raise Forbidden("the thread belongs to another user", hint="Start one of your own.")
+        return snapshot
 
     async def _deciding(self, config: RunnableConfig, value: dict[str, JsonValue]) -> Given:
         """Return what resumes the pending call, after looking that it is the one decided about."""
@@ -409,7 +409,7 @@ def _check_message(text: str) -> None:
         )
 
 
-def _digest(*asked: JsonValue | dict[str, JsonValue]) -> str:
+def _digest(*asked: JsonValue) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,7 +6,16 @@ import operator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
-from fakes import ACTION, FakeIntents, FakeTelemetry, FakeToolbox, fake_services
+import pytest
+from fakes import (
+    ACTION,
+    KNOWLEDGE,
+    FakeIntents,
+    FakeModels,
+    FakeTelemetry,
+    FakeToolbox,
+    fake_services,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -82,6 +91,60 @@ async def test_an_interrupt_crosses_the_border_and_is_resumed_by_the_host() -> N
     assert box.ran == []
     result = await graph.ainvoke(Command(resume={"approved": True}), CONFIG)
     assert len(box.ran) == 1
+    assert result["log"][-1] == "answered"
+
+
+def ticket(text: str) -> dict[str, object]:
+    return {"ticket": text, "customer": "alice", "log": []}
+
+
+@pytest.mark.parametrize(("said", "runs"), [("yes", 1), ("no", 0)])
+async def test_the_next_message_decides_in_words(said: str, runs: int) -> None:
+    """A host that does not resume but lets the user's message through gets the same."""
+    box = FakeToolbox(approval=True)
+    graph = host(fake_services(intents=FakeIntents([ACTION]), toolbox=box))
+    await graph.ainvoke(ticket("send it back"), CONFIG)
+    result = await graph.ainvoke(ticket(said), CONFIG)
+    assert len(box.ran) == runs
+    assert "__interrupt__" not in result
+    assert result["log"][-1] == "answered"
+
+
+async def test_another_message_does_not_drop_the_pending_call() -> None:
+    """It is answered and the call asked for again, and a yes after that still counts."""
+    box = FakeToolbox(approval=True)
+    models = FakeModels()
+    graph = host(
+        fake_services(intents=FakeIntents([ACTION, KNOWLEDGE]), toolbox=box, models=models)
+    )
+    first = await graph.ainvoke(ticket("send it back"), CONFIG)
+    between = await graph.ainvoke(ticket(QUESTION), CONFIG)
+    before, after = first["__interrupt__"][0].value, between["__interrupt__"][0].value
+    assert after["interrupt_id"] == before["interrupt_id"]
+    assert after["answer"].startswith("You can return an item within 30 days")
+    assert after["answer"].endswith(before["question"])
+    assert box.ran == []
+    result = await graph.ainvoke(Command(resume={"approved": True}), CONFIG)
+    assert len(box.ran) == 1
+    assert result["log"][-1] == "answered"
+
+
+@pytest.mark.parametrize(
+    "resume",
+    ["yes", {"approved": "yes"}, {"approved": True, "interrupt_id": "stale"}, {"decision": 1}],
+)
+async def test_a_resume_that_is_no_decision_asks_again(resume: object) -> None:
+    """With the reason; the host resumes rightly after that."""
+    box = FakeToolbox(approval=True)
+    graph = host(fake_services(intents=FakeIntents([ACTION]), toolbox=box))
+    await graph.ainvoke(ticket("send it back"), CONFIG)
+    stopped = await graph.ainvoke(Command(resume=resume), CONFIG)
+    assert stopped["__interrupt__"][0].value["problem"]
+    assert box.ran == []
+    name = stopped["__interrupt__"][0].value["interrupt_id"]
+    given = {"approved": True, "interrupt_id": name, "arguments": {"order_id": "LL-2"}}
+    result = await graph.ainvoke(Command(resume=given), CONFIG)
+    assert [call.arguments for call in box.ran] == [{"order_id": "LL-2"}]
     assert result["log"][-1] == "answered"
 
 
