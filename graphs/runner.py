@@ -414,13 +414,13 @@ class Runner:
         except asyncio.CancelledError:
             if turning.lost:
                 raise LeaseLost("another process runs this thread now") from None
-            await asyncio.shield(self._settle(running, config, state="cancelled", release=release))
+            await self._close(running, config, state="cancelled", release=release)
             if not turning.cancelled:
                 raise
             return await self._result(running, config, state="cancelled")
         except GraphRecursionError:
             why = "it took more steps than a turn may"
-            return await self._settle(running, config, state="failed", release=release, why=why)
+            return await self._close(running, config, state="failed", release=release, why=why)
         except LeaseLost:
             raise
         except StorageError:
@@ -430,11 +430,11 @@ class Runner:
             if FENCED in str(error):
                 raise LeaseLost("another process runs this thread now") from error
             why = f"an unexpected {type(error).__name__} was raised"
-            return await self._settle(running, config, state="failed", release=release, why=why)
+            return await self._close(running, config, state="failed", release=release, why=why)
         finally:
             CURRENT.reset(mark)
             beating.cancel()
-        return await self._settle(running, config, state="done", release=release)
+        return await self._close(running, config, state="done", release=release)
 
     async def _steps(
         self, turning: Turning, given: Given, config: RunnableConfig, context: Context
@@ -466,6 +466,24 @@ class Runner:
             if task is not None and (turning.cancelled or turning.lost):
                 task.cancel()
                 return
+
+    async def _close(
+        self,
+        running: Running,
+        config: RunnableConfig,
+        *,
+        state: TurnState,
+        release: bool,
+        why: str = "",
+    ) -> Turn:
+        """Settle the turn to the end: who stops it now comes too late to leave it half closed."""
+        settling = asyncio.create_task(
+            self._settle(running, config, state=state, release=release, why=why)
+        )
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            return await settling
 
     async def _settle(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import ACTION, FakeIntents, FakeKnowledge, FakeToolbox, Opened, fake_services
@@ -21,6 +22,7 @@ from antiphon.tools.errors import (
     UnknownThread,
 )
 from antiphon.tools.retrieval import Where
+from antiphon.tools.turns.store import SqlTurns
 
 QUESTION = "How long can I take to return a lamp?"
 ME = Context(tenant="acme", user="alice")
@@ -235,3 +237,30 @@ async def test_a_cancelled_turn_leaves_the_thread_usable(tmp_path: Path) -> None
         said = await talk.messages(context=ME, thread="t")
     assert turn.outcome == "answered"
     assert said[0]["content"] == QUESTION
+
+
+async def test_a_turn_that_is_stopped_as_it_ends_has_ended(tmp_path: Path) -> None:
+    """Stopped while it is being closed, it is closed all the same and its thread is free."""
+    closing, go = asyncio.Event(), asyncio.Event()
+
+    class Closing(SqlTurns):
+        async def settle(self, *given: Any, **named: Any) -> None:
+            closing.set()
+            await go.wait()
+            await super().settle(*given, **named)
+
+    async with Opened(tmp_path) as talk:
+        talk.runner.turns = Closing(talk.runner.turns.database)  # type: ignore[attr-defined]
+        turning = await talk.start(QUESTION, context=ME, thread="t")
+        await closing.wait()
+        stopping = asyncio.create_task(talk.cancel(context=ME, thread="t"))
+        await asyncio.sleep(0.05)
+        go.set()
+        await stopping
+        told = [event async for event in turning.follow()]
+        assert told[-1].turn is not None
+        assert told[-1].turn.outcome == "answered"
+        async with asyncio.timeout(2):
+            again = await talk.ask("And a rug?", context=ME, thread="t")
+        states = [entry.state for entry in await talk.turns.turns("acme", "t")]
+    assert (again.outcome, states) == ("answered", ["done", "done"])
