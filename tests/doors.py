@@ -13,7 +13,7 @@ from fakes import fake_services
 from starlette.applications import Starlette
 
 from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import OnCall, Runtime, converse, retention_of
+from antiphon.graphs.assembly import OnCall, Runtime, converse
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.runner import DEFAULT_PACE, Pace
 from antiphon.graphs.services import Services
@@ -44,7 +44,7 @@ async def served(
             conversations=conversations,
             folder=folder,
             on_call=OnCall(settings, used, folder),
-            retention=retention_of(used.assistant, persistence.turns),
+            persistence=persistence,
         )
         app = create_app(settings, runtime=runtime)
         await stack.enter_async_context(app.router.lifespan_context(app))

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from antiphon.gateway import ops
 from doors import calling, client, events, served
 from fakes import FakeKnowledge, FakeRail, fake_services
 from starlette.types import Message
 
+from antiphon.gateway import ops
 from antiphon.tools.errors import KnowledgeUnavailable, StorageBusy
 from antiphon.tools.guards import Subject, Verdict
 from antiphon.tools.retrieval import Inventory

@@ -70,7 +70,9 @@ def read(text: str) -> Page:
 
 def _common(sets: Sequence[Sequence[Span]]) -> Iterator[Span]:
     """Yield what lies in a span of every set; spans of one set do not overlap."""
-    edges = sorted((at, step) for spans in sets for span in spans for at, step in zip(span, (1, -1)))
+    edges = sorted(
+        (at, step) for spans in sets for span in spans for at, step in zip(span, (1, -1))
+    )
     depth = begun = 0
     for at, step in edges:
         if depth == len(sets) and at > begun:
@@ -101,7 +103,7 @@ class _Lines:
 class _Reading:
     """One dialect's reading of a text."""
 
-    def __init__(self, lines: _Lines, raw_html: bool, tables: bool) -> None:  # noqa: FBT001
+    def __init__(self, lines: _Lines, raw_html: bool, tables: bool) -> None:
         self._lines = lines
         self._parser = _parser(raw_html, tables)
         self._page = Page()
@@ -176,14 +178,16 @@ class _Reading:
                 return None
             at += start
             where += [at] * (len(line) - len(line.lstrip()))
-            where += (at + i for i, char in enumerate(body) if not (cell and body[i : i + 2] == r"\|"))
+            where += (
+                at + i for i, char in enumerate(body) if not (cell and body[i : i + 2] == r"\|")
+            )
             where.append(at + len(body))
             self._in_row[number] = at + len(body)
         return where
 
 
 @lru_cache(maxsize=4)
-def _parser(raw_html: bool, tables: bool) -> MarkdownIt:  # noqa: FBT001
+def _parser(raw_html: bool, tables: bool) -> MarkdownIt:
     from markdown_it import MarkdownIt
     from markdown_it.rules_inline import autolink, backtick, image, link
 
@@ -205,7 +209,7 @@ def _parser(raw_html: bool, tables: bool) -> MarkdownIt:  # noqa: FBT001
 def _placed(rule: InlineRule) -> InlineRule:
     """Return the rule, noting on its token where it began, where its words end, and its end."""
 
-    def placed(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
+    def placed(state: StateInline, silent: bool) -> bool:
         start, before = state.pos, len(state.tokens)
         if state.level >= NESTING and state.src[start] in "![":
             state.env["too_deep"] = True

@@ -12,7 +12,6 @@ from typing import Protocol, runtime_checkable
 from antiphon.tools.guards.verdict import Finding, Guard, Subject, Verdict, Violation
 from antiphon.tools.resilience import Switches
 
-
 MAX_CHARS = 100_000
 """A text that is longer is no message and no answer, and is blocked unread."""
 
