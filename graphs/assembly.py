@@ -29,6 +29,7 @@ from antiphon.graphs.persistence import (
 from antiphon.graphs.runner import DEFAULT_PACE, Graph, Pace, Runner
 from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
+from antiphon.graphs.settling import Settlement
 from antiphon.graphs.threads import Conversations
 from antiphon.prompts.library import PromptError, PromptFiles
 from antiphon.tools.errors import AntiphonError, AssistantError
@@ -229,11 +230,15 @@ def converse(
     """Compile the table over open databases and return its conversations."""
     services = replace(services, effects=KeptEffects(persistence.turns))
     retention = retention_of(services.assistant, persistence.turns)
-    runner = Runner(
-        compile_conversation(services, persistence.saver, persistence.store),
-        persistence.turns,
+    settlement = Settlement(
+        graph=compile_conversation(services, persistence.saver, persistence.store),
+        turns=persistence.turns,
         telemetry=services.telemetry,
         aftermath=aftermath(services),
+        respond_to=services.respond_to,
+    )
+    runner = Runner(
+        settlement,
         trim=retention.trim if persistence.together else None,
         pace=pace,
     )

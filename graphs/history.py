@@ -191,7 +191,7 @@ class History:
         found = await saver.aget_tuple(source.config)
         assert found is not None, "its snapshot was just read"  # noqa: S101
         recovering = "recover" in source.next
-        own = {**self._fresh(found, config), **(changed if recovering else {})}
+        own = {**self._fresh(found, config["metadata"]["turn"]), **(changed if recovering else {})}
         checkpoint = _edited(found, own, saver.get_next_version)
         place: RunnableConfig = {
             "configurable": {**config["configurable"], "checkpoint_ns": ""},
@@ -203,11 +203,10 @@ class History:
         if changed and not recovering and ran:
             await self._graph.aupdate_state(config, dict(changed), as_node=ran)
 
-    def _fresh(self, found: CheckpointTuple, config: RunnableConfig) -> dict[str, object]:
-        """Return what must not be the original's: the turn is another, its clock goes on here."""
+    def _fresh(self, found: CheckpointTuple, turn: str) -> dict[str, object]:
+        """Return what must not be the original's: the clock goes on from the copied step."""
         trail = found.checkpoint["channel_values"].get("trail") or ()
-        started = self._clock() - sum(step["ms"] for step in trail) / 1000
-        return {"turn": config["metadata"]["turn"], "started": started}
+        return {"turn": turn, "started": self._clock() - sum(step["ms"] for step in trail) / 1000}
 
 
 def _edited(

@@ -136,7 +136,7 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
 async def _fenced(database: Database, stack: AsyncExitStack) -> SqlTurns:
     """Return the store of turns, with the checkpointer's tables held to its leases."""
     stack.push_async_callback(database.close)
-    turns = SqlTurns(database)
+    turns = SqlTurns(database, errors=storage_errors)
     await turns.ping()
     await fence(database)
     return turns

@@ -8,37 +8,34 @@ or comes back changes nothing. Turns of processes that died are run on by whoeve
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
-from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command
 from pydantic import JsonValue
 
 from antiphon.graphs.persistence import storage_errors
-from antiphon.graphs.turns import Turn, turn_of
-from antiphon.nodes.account import Ended, account_for
-from antiphon.nodes.guard import WITHHELD
-from antiphon.nodes.recover import Aftermath
-from antiphon.nodes.state import Context, Input, Output, Said, State, unread
+from antiphon.graphs.settling import Graph, Settlement
+from antiphon.graphs.turning import Event, Turning
+from antiphon.graphs.turns import Turn
+from antiphon.nodes.account import Ended
+from antiphon.nodes.state import Context, Input
 from antiphon.tools.errors import AntiphonError, LeaseLost, StorageError, ThreadBusy
-from antiphon.tools.telemetry import Telemetry
 from antiphon.tools.turns.current import CURRENT, Running
-from antiphon.tools.turns.records import Lease, TurnEntry, Turns, TurnState
+from antiphon.tools.turns.records import Lease, TurnEntry
 from antiphon.tools.turns.schema import FENCED
 
-Graph = CompiledStateGraph[State, Context, Input, Output]
+__all__ = ["DEFAULT_PACE", "Event", "Given", "Graph", "Pace", "Request", "Runner", "Turning"]
+
 Given = Input | Command[str] | None
 """What the graph is started with: a message, a decision, or nothing to go on from a checkpoint."""
+Result = TypeVar("Result")
+Work = Callable[[Turning], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,23 +54,6 @@ DEFAULT_PACE = Pace()
 POLL_S = 0.05
 FOLLOW_S = 0.25
 """How often a turn that another process runs is looked at."""
-MOST_EVENTS = 2000
-"""Events of a turn that are kept for followers; of more, the earliest go."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened while a turn ran."""
-
-    kind: Literal["node", "resumed", "answer", "turn"]
-    """node: a node finished; resumed: a turn whose process had died was run on first; answer: a
-    piece of the checked answer; turn: the end."""
-    id: int = 0
-    """Counts within the turn, from 1."""
-    node: str = ""
-    ms: float = 0.0
-    text: str = ""
-    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,75 +74,26 @@ class Request:
     live: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Turning:
-    """A turn that runs in this process, and what it has told so far."""
-
-    entry: TurnEntry
-    told: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
-    task: asyncio.Task[None] | None = None
-    error: AntiphonError | None = None
-    ended: bool = False
-    cancelled: bool = False
-    """Whether somebody asked it to stop."""
-    lost: bool = False
-    """Whether the lease was lost under it."""
-    _count: int = 0
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def tell(self, event: Event) -> None:
-        """Add an event for whoever follows."""
-        self._count += 1
-        self.told.append(replace(event, id=self._count))
-        self._wake()
-
-    def end(self, error: AntiphonError | None = None) -> None:
-        """Say that nothing more comes."""
-        self.ended, self.error = True, error
-        self._wake()
-
-    async def follow(self, after: int = 0) -> AsyncIterator[Event]:
-        """Yield the events after number `after`, those to come too; raise what ended the turn."""
-        while True:
-            news = self._news
-            for event in [one for one in self.told if one.id > after]:
-                after = event.id
-                yield event
-            if self.ended and after >= self._count:
-                break
-            if self._news is news and not self.ended:
-                await news.wait()
-        if self.error is not None:
-            raise self.error
-
-    def _wake(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
-
-
 class Runner:
     """Runs the turns of one graph against one store."""
 
     def __init__(
         self,
-        graph: Graph,
-        turns: Turns,
+        settlement: Settlement,
         *,
-        telemetry: Telemetry,
-        aftermath: Aftermath,
         trim: Callable[[TurnEntry], Awaitable[object]] | None = None,
         pace: Pace = DEFAULT_PACE,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """Take the graph and the store; `trim` thins a thread out after each of its turns."""
-        self.graph = graph
-        self.turns = turns
-        self._telemetry = telemetry
-        self._aftermath = aftermath
+        """Take what settles turns; `trim` thins a thread out after each of its turns."""
+        self.graph = settlement.graph
+        self.turns = settlement.turns
+        self._settlement = settlement
         self._trim = trim
         self._pace = pace
         self._new_id = new_id
         self._here: dict[str, Turning] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, request: Request) -> Turning:
         """Let a request in and run it; a request key that was used before gives that turn.
@@ -170,20 +101,28 @@ class Runner:
         Raises Forbidden, RequestKeyReused, StorageError; what comes later reaches the followers.
         """
         context = request.context
-        with storage_errors():
-            opened = await asyncio.shield(
-                self.turns.open(
-                    turn=self._new_id(),
-                    tenant=context.tenant,
-                    thread=request.thread,
-                    owner=context.user,
-                    kind=request.kind,
-                    request_key=request.key,
-                    digest=request.digest,
-                    knobs=_knobs(context),
-                    ttl_s=self._pace.lease,
-                )
+        opening = asyncio.ensure_future(
+            self.turns.open(
+                turn=self._new_id(),
+                tenant=context.tenant,
+                thread=request.thread,
+                owner=context.user,
+                kind=request.kind,
+                request_key=request.key,
+                digest=request.digest,
+                knobs={**_knobs(context), "origin": request.origin, "live": request.live},
+                ttl_s=self._pace.lease,
             )
+        )
+        try:
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Whoever asked is gone, and so is what was let in meanwhile.
+            with suppress(AntiphonError):
+                late = await _surely(opening)
+                if not late.repeated:
+                    await _surely(self.turns.leave(late.turn, late.lease))
+            raise
         if opened.repeated:
             return self._again(opened.turn, request)
         return self._launch(opened.turn, self._run(request, opened.turn, opened.lease))
@@ -195,41 +134,43 @@ class Runner:
     async def cancel(self, entry: TurnEntry) -> None:
         """Stop a turn, wherever it runs; it is settled as cancelled."""
         turning = self._here.get(entry.id)
-        if turning is not None and turning.task is not None and not turning.ended:
-            turning.cancelled = True
-            turning.task.cancel()
-            await asyncio.wait([turning.task])
-            return
-        with storage_errors():
+        if turning is None:
             await self.turns.ask_to_stop(entry)
+        else:
+            await self._stop(turning)
+
+    async def left(self, turning: Turning) -> None:
+        """A follower left for whom the turn ran; with the last one the turn is stopped.
+
+        A turn that another process runs is left to the followers that it has there.
+        """
+        if not turning.ended and not turning.followers:
+            await self._stop(turning)
 
     async def stop_thread(self, tenant: str, thread: str) -> None:
         """Stop what runs in this process on a thread that is being deleted."""
         for turning in list(self._here.values()):
-            entry = turning.entry
-            if (entry.tenant, entry.thread) == (tenant, thread):
-                await self.cancel(entry)
+            if (turning.entry.tenant, turning.entry.thread) == (tenant, thread):
+                await self._stop(turning)
 
     async def take_up(self) -> int:
         """Run on, or close, the turns of processes that died; return how many."""
-        count = 0
-        with storage_errors():
-            dead = await self.turns.dead()
-        for entry in dead:
-            with storage_errors():
-                lease = await self.turns.take_over(entry, ttl_s=self._pace.lease)
-            if lease is None:
-                continue
-            count += 1
-            turning = self._launch(entry, self._run_on(entry, lease, None))
-            if turning.task is not None:
-                await asyncio.wait([turning.task])
-        return count
+        taken: list[Turning] = []
+        for entry in await self.turns.dead():
+            lease = await self.turns.take_over(entry, ttl_s=self._pace.lease)
+            if lease is not None:
+                taken.append(self._launch(entry, self._run_on(entry, lease, None)))
+        if taken:
+            await asyncio.wait([one.task for one in taken if one.task is not None])
+        return len(taken)
 
     async def close(self) -> None:
         """Stop every turn of this process, and wait until each is settled."""
-        for turning in list(self._here.values()):
-            await self.cancel(turning.entry)
+        await asyncio.gather(*(self._stop(turning) for turning in list(self._here.values())))
+        for task in list(self._tasks):
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task])
 
     def config(self, entry: TurnEntry, token: int) -> RunnableConfig:
         """Return the config of a run: its checkpoints name the turn and the lease."""
@@ -239,14 +180,22 @@ class Runner:
             "run_id": uuid.UUID(entry.id),
         }
 
-    def _launch(self, entry: TurnEntry, work: Callable[[Turning], Awaitable[None]]) -> Turning:
-        turning = Turning(entry=entry)
-        self._here[entry.id] = turning
+    async def _stop(self, turning: Turning) -> None:
+        if turning.task is not None and not turning.ended:
+            turning.cancelled = True
+            turning.task.cancel()
+            while not turning.ended:
+                await asyncio.wait([turning.task], timeout=POLL_S)
+
+    def _launch(self, entry: TurnEntry, work: Work, *, here: bool = True) -> Turning:
+        turning = Turning(entry=entry, here=here)
+        if here:
+            self._here[entry.id] = turning
 
         async def whole() -> None:
             error: AntiphonError | None = None
             try:
-                await work(turning)
+                await self._worked(turning, work)
             except asyncio.CancelledError:
                 error = None if turning.told else ThreadBusy("the turn was stopped")
             except AntiphonError as raised:
@@ -255,145 +204,186 @@ class Runner:
                 error = AntiphonError(f"an unexpected {type(raised).__name__} was raised")
                 error.__cause__ = raised
             finally:
-                self._here.pop(entry.id, None)
+                if self._here.get(entry.id) is turning:
+                    del self._here[entry.id]
                 turning.end(error)
+            if turning.ran and self._trim is not None:
+                with suppress(AntiphonError), storage_errors():
+                    await self._trim(entry)
 
         turning.task = asyncio.create_task(whole())
+        self._tasks.add(turning.task)
+        turning.task.add_done_callback(self._tasks.discard)
         return turning
+
+    async def _worked(self, turning: Turning, work: Work) -> None:
+        try:
+            await work(turning)
+        except LeaseLost as lost:
+            # Another process runs the turn now, and its followers go on following it there.
+            self._here.pop(turning.entry.id, None)
+            turning.here = False
+            await self._watch(turning, turning.entry, None, gone=lost)
 
     def _again(self, entry: TurnEntry, request: Request | None) -> Turning:
         """Follow a turn that was let in before: here, elsewhere, or settled."""
         here = self._here.get(entry.id)
-        return here or self._launch(entry, self._elsewhere(entry, request))
+        if here is not None:
+            return here
 
-    def _elsewhere(
-        self, entry: TurnEntry, request: Request | None
-    ) -> Callable[[Turning], Awaitable[None]]:
         async def work(turning: Turning) -> None:
-            del self._here[entry.id]
-            known: TurnEntry | None = entry
-            while known is not None and not known.settled:
-                with storage_errors():
-                    lease = await self.turns.take_over(known, ttl_s=self._pace.lease)
-                if lease is not None:
+            await self._watch(turning, entry, request)
+
+        return self._launch(entry, work, here=False)
+
+    async def _watch(
+        self,
+        turning: Turning,
+        entry: TurnEntry,
+        request: Request | None,
+        *,
+        gone: AntiphonError | None = None,
+    ) -> None:
+        """Wait for a turn that another process runs; run it on here if that process died.
+
+        Raises `gone`, or ThreadBusy, when there is no such turn any more.
+        """
+        loop = asyncio.get_running_loop()
+        known: TurnEntry | None = entry
+        until = loop.time() + self._pace.patience + self._pace.lease
+        tried = 0.0
+        while known is not None and not known.settled:
+            if loop.time() - tried >= self._pace.beat:
+                tried = loop.time()
+                work = await self._inherited(known, request)
+                if work is not None:
+                    turning.here = True
                     self._here[entry.id] = turning
-                    return await self._run_on(known, lease, request)(turning)
-                await asyncio.sleep(FOLLOW_S)
-                with storage_errors():
-                    known = await self.turns.turn(entry.tenant, entry.thread, entry.id)
-            if known is None or known.result is None:
-                raise ThreadBusy("the turn was given up before it ran", hint="Send it again.")
-            _tell_turn(turning, Turn.from_json(known.result))
-            return None
+                    return await work(turning)
+            if known.state == "queued" and loop.time() > until:
+                break
+            await asyncio.sleep(FOLLOW_S)
+            known = await self.turns.turn(entry.tenant, entry.thread, entry.id)
+        if known is None or not known.settled:
+            raise gone or ThreadBusy("the turn was given up before it ran", hint="Send it again.")
+        if known.result is None:
+            raise AntiphonError(
+                "what the turn came to is not kept any more",
+                hint="The conversation itself may still hold the answer.",
+            )
+        turning.tell_turn(Turn.from_json(known.result))
+        return None
 
-        return work
+    async def _inherited(self, known: TurnEntry, request: Request | None) -> Work | None:
+        """Return what runs a turn here whose process died; None while that one lives."""
+        if known.state == "running":
+            lease = await self.turns.take_over(known, ttl_s=self._pace.lease)
+            return None if lease is None else self._run_on(known, lease, request)
+        if request is not None and await self.turns.inherit(known, ttl_s=self._pace.lease):
+            return self._run(request, known, None)
+        return None
 
-    def _run(
-        self, request: Request, entry: TurnEntry, lease: Lease | None
-    ) -> Callable[[Turning], Awaitable[None]]:
+    def _run(self, request: Request, entry: TurnEntry, lease: Lease | None) -> Work:
         async def work(turning: Turning) -> None:
             held = lease or await self._in_line(entry)
-            died = [
-                one
-                for name in held.died
-                if (one := await self.turns.turn(entry.tenant, entry.thread, name)) is not None
-            ]
-            for one in died:
-                await self._resume(one, held, request.context, release=False)
-                turning.tell(Event(kind="resumed", text=one.id))
-            await self._turn(turning, entry, held, request)
+            config = self.config(entry, held.token)
+            try:
+                await self._run_dead(turning, held, request.context)
+                with storage_errors():
+                    given = await request.prepare(config)
+            except BaseException:
+                with suppress(StorageError):
+                    await _surely(self.turns.leave(entry, held))
+                raise
+            turn = await self._graph(
+                turning, self._running(entry, held), given, config, request.context
+            )
+            turning.tell_turn(turn)
 
         return work
 
-    def _run_on(
-        self, entry: TurnEntry, lease: Lease, request: Request | None
-    ) -> Callable[[Turning], Awaitable[None]]:
+    def _run_on(self, entry: TurnEntry, lease: Lease, request: Request | None) -> Work:
         """Take a dead turn up, with any other that its thread was left with."""
 
         async def work(turning: Turning) -> None:
-            context = Context(tenant=entry.tenant, user=entry.owner, **_turned(entry))
-            for name in lease.died:
-                with storage_errors():
-                    other = await self.turns.turn(entry.tenant, entry.thread, name)
-                if other is not None:
-                    await self._resume(other, lease, context, release=False)
-            began = await self._began(entry, lease)
-            if not began and request is not None:
-                return await self._turn(turning, entry, lease, request)
-            turn = await self._resume(entry, lease, context, release=True)
+            context = Context(tenant=entry.tenant, user=entry.owner)
+            await self._run_dead(turning, lease, context)
+            if request is not None and not await self._began(entry, lease):
+                return await self._run(request, entry, lease)(turning)
             turning.tell(Event(kind="resumed", text=entry.id))
-            _tell_turn(turning, turn)
+            turn = await self._resume(turning, entry, lease, context, release=True)
+            turning.tell_turn(turn)
             return None
 
         return work
 
+    async def _run_dead(self, turning: Turning, lease: Lease, context: Context) -> None:
+        """Run on what died on the thread before its next turn runs."""
+        for one in lease.died:
+            turning.tell(Event(kind="resumed", text=one.id))
+            await self._resume(Turning(entry=one), one, lease, context, release=False)
+
     async def _in_line(self, entry: TurnEntry) -> Lease:
         """Wait for the thread. Raises ThreadBusy after the bounded wait."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._pace.patience
+        lease: Lease | None = None
         try:
-            async with asyncio.timeout(self._pace.patience):
-                while True:
-                    with storage_errors():
-                        lease = await self.turns.acquire(entry, ttl_s=self._pace.lease)
-                    if lease is not None:
-                        return lease
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError as error:
-            with storage_errors():
-                await self.turns.leave(entry)
+            while True:
+                lease = await self._acquired(entry)
+                if lease is not None or loop.time() > until:
+                    break
+                await asyncio.sleep(POLL_S)
+        finally:
+            if lease is None:
+                with suppress(StorageError):
+                    await _surely(self.turns.leave(entry))
+        if lease is None:
             raise ThreadBusy(
                 f"thread {entry.thread!r} is still answering an earlier message",
                 hint="Wait for its answer, or stop it, and send the message again.",
-            ) from error
-        except asyncio.CancelledError:
-            with suppress(StorageError):
-                await asyncio.shield(self.turns.leave(entry))
-            raise
+            )
+        return lease
 
-    async def _turn(
-        self, turning: Turning, entry: TurnEntry, lease: Lease, request: Request
-    ) -> None:
-        """Run one request from its beginning."""
-        config = self.config(entry, lease.token)
-        running = Running(
-            turn=entry,
-            token=lease.token,
-            store=self.turns,
-            origin=request.origin,
-            live=request.live,
-        )
+    async def _acquired(self, entry: TurnEntry) -> Lease | None:
+        trying = asyncio.ensure_future(self.turns.acquire(entry, ttl_s=self._pace.lease))
         try:
-            with storage_errors():
-                given = await request.prepare(config)
-        except BaseException:
-            with suppress(StorageError), storage_errors():
-                await asyncio.shield(self.turns.leave(entry, lease))
+            return await asyncio.shield(trying)
+        except asyncio.CancelledError:
+            # It may have got the lease meanwhile, and must not keep it.
+            with suppress(AntiphonError):
+                late = await _surely(trying)
+                if late is not None:
+                    await _surely(self.turns.leave(entry, late))
             raise
-        turn = await self._graph(turning, running, given, config, request.context, release=True)
-        _tell_turn(turning, turn)
-        if self._trim is not None:
-            with suppress(AntiphonError), storage_errors():
-                await self._trim(entry)
 
     async def _resume(
-        self, entry: TurnEntry, lease: Lease, context: Context, *, release: bool
+        self, turning: Turning, entry: TurnEntry, lease: Lease, context: Context, *, release: bool
     ) -> Turn:
         """Run a dead turn on from its last checkpoint, or close it as failed."""
-        entry = replace(entry, token=lease.token)
+        running = self._running(entry, lease)
         config = self.config(entry, lease.token)
-        running = Running(turn=entry, token=lease.token, store=self.turns, calls=list(entry.calls))
-        own = replace(context, user=entry.owner, **_turned(entry))
-        quiet = Turning(entry=entry)
+        if await self.turns.renew(entry, lease, ttl_s=self._pace.lease):
+            return await self._settle(turning, running, config, "cancelled", release=release)
         if not await self._began(entry, lease):
-            return await self._settle(
-                running, config, state="failed", release=release,
-                why="its process ended before it began",
-            )  # fmt: skip
-        return await self._graph(quiet, running, None, config, own, release=release)
+            why = "its process ended before it began"
+            return await self._settle(turning, running, config, "failed", release=release, why=why)
+        own = replace(context, user=entry.owner, **_turned(entry))
+        return await self._graph(turning, running, None, config, own, release=release)
 
     async def _began(self, entry: TurnEntry, lease: Lease) -> bool:
         with storage_errors():
             snapshot = await self.graph.aget_state(self.config(entry, lease.token))
         return dict(snapshot.metadata or {}).get("turn") == entry.id
+
+    def _running(self, entry: TurnEntry, lease: Lease) -> Running:
+        return Running(
+            turn=replace(entry, token=lease.token),
+            token=lease.token,
+            store=self.turns,
+            origin=str(entry.knobs.get("origin") or ""),
+            live=bool(entry.knobs.get("live")),
+        )
 
     async def _graph(
         self,
@@ -403,38 +393,43 @@ class Runner:
         config: RunnableConfig,
         context: Context,
         *,
-        release: bool,
+        release: bool = True,
     ) -> Turn:
         """Run the graph under a heartbeat and settle the turn, however it ends."""
-        beating = asyncio.create_task(self._beat(turning, running, asyncio.current_task()))
+        task = asyncio.current_task()
+        beating = asyncio.create_task(self._beat(turning, running, task))
         mark = CURRENT.set(running)
         try:
             with storage_errors():
                 await self._steps(turning, given, config, context)
         except asyncio.CancelledError:
             if turning.lost:
+                await self._deleted(running)
                 raise LeaseLost("another process runs this thread now") from None
-            await self._close(running, config, state="cancelled", release=release)
-            if not turning.cancelled:
+            turn = await self._settle(turning, running, config, "cancelled", release=release)
+            if task is None or not turning.cancelled:
                 raise
-            return await self._result(running, config, state="cancelled")
+            task.uncancel()
+            return turn
         except GraphRecursionError:
             why = "it took more steps than a turn may"
-            return await self._close(running, config, state="failed", release=release, why=why)
+            return await self._settle(turning, running, config, "failed", release=release, why=why)
         except LeaseLost:
+            await self._deleted(running)
             raise
         except StorageError:
             # Nothing can be settled now; whoever comes next takes the turn up.
             raise
         except Exception as error:
             if FENCED in str(error):
+                await self._deleted(running)
                 raise LeaseLost("another process runs this thread now") from error
             why = f"an unexpected {type(error).__name__} was raised"
-            return await self._close(running, config, state="failed", release=release, why=why)
+            return await self._settle(turning, running, config, "failed", release=release, why=why)
         finally:
             CURRENT.reset(mark)
             beating.cancel()
-        return await self._close(running, config, state="done", release=release)
+        return await self._settle(turning, running, config, "done", release=release)
 
     async def _steps(
         self, turning: Turning, given: Given, config: RunnableConfig, context: Context
@@ -448,7 +443,7 @@ class Runner:
                     turning.tell(Event(kind="node", node=node, ms=trail[-1]["ms"]))
 
     async def _beat(
-        self, turning: Turning, running: Running, task: asyncio.Task[object] | None
+        self, turning: Turning, running: Running, task: asyncio.Task[Any] | None
     ) -> None:
         """Keep the lease, and stop the turn when it is lost or asked to stop."""
         loop = asyncio.get_running_loop()
@@ -467,122 +462,42 @@ class Runner:
                 task.cancel()
                 return
 
-    async def _close(
-        self,
-        running: Running,
-        config: RunnableConfig,
-        *,
-        state: TurnState,
-        release: bool,
-        why: str = "",
-    ) -> Turn:
-        """Settle the turn to the end: who stops it now comes too late to leave it half closed."""
-        settling = asyncio.create_task(
-            self._settle(running, config, state=state, release=release, why=why)
-        )
-        try:
-            return await asyncio.shield(settling)
-        except asyncio.CancelledError:
-            return await settling
-
     async def _settle(
         self,
+        turning: Turning,
         running: Running,
         config: RunnableConfig,
+        state: Literal["done", "cancelled", "failed"],
         *,
-        state: TurnState,
         release: bool,
         why: str = "",
     ) -> Turn:
-        """Close the turn on record and return its result."""
-        with storage_errors():
-            if state in ("cancelled", "failed"):
-                await self._close_thread(config)
-            snapshot = await self.graph.aget_state(config)
-        turn = await self._read(running, snapshot, state, why)
-        if state == "done" and turn.interrupt is not None:
-            state = "awaiting"
-        await account_for(
-            self._telemetry,
-            Ended(state=state, why=why),
-            cast("State", snapshot.values if _is_of(snapshot, running) else {}),
-            running,
-            now=time.time(),
+        """Settle to the end: to stop a turn that is just ending comes too late."""
+        turn = await _surely(
+            self._settlement.settle(running, config, state=state, release=release, why=why)
         )
-        with storage_errors():
-            await self.turns.settle(
-                running.turn,
-                Lease(token=running.token),
-                state=state,
-                outcome=turn.outcome,
-                result=turn.as_json(),
-                checkpoint=str(snapshot.config["configurable"].get("checkpoint_id", "")),
-                calls=running.calls,
-                title=_title(snapshot),
-                release=release,
-            )
+        turning.ran = True
         return turn
 
-    async def _result(self, running: Running, config: RunnableConfig, *, state: TurnState) -> Turn:
-        with storage_errors():
-            snapshot = await self.graph.aget_state(config)
-        return await self._read(running, snapshot, state, "")
-
-    async def _close_thread(self, config: RunnableConfig) -> None:
-        """Leave the thread as after any turn: nothing unread, what waits for a person waiting."""
-        snapshot = await self.graph.aget_state(config)
-        if not snapshot.values and not snapshot.next:
-            return
-        withheld = tuple(
-            HumanMessage(content=WITHHELD, id=one.id)
-            for one in unread(cast("State", snapshot.values))
-        )
-        closed = {"messages": Said(messages=withheld), "phase": "completed", "calls": ()}
-        await self.graph.aupdate_state(config, {**closed, "decided": None}, as_node="account")
-
-    async def _read(
-        self, running: Running, snapshot: StateSnapshot, state: TurnState, why: str
-    ) -> Turn:
-        """Return the turn as it is handed out; one that did not end well says what it did."""
+    async def _deleted(self, running: Running) -> None:
+        """Account for a turn whose thread was deleted under it: nobody else will."""
         entry = running.turn
-        took = (time.perf_counter() - running.began) * 1000
-        turn = turn_of(snapshot, entry=entry, own=_is_of(snapshot, running))
-        turn = replace(turn, latency_ms=round(took, 1))
-        if state not in ("cancelled", "failed"):
-            return turn
-        with storage_errors():
-            effects = await self.turns.effects(entry.tenant, entry.thread, turn=entry.id)
-        done = self._aftermath.sentences(
-            [one.tool for one in effects if one.state == "done" and (one.result or {}).get("ok")],
-            [one.tool for one in effects if one.state in ("started", "unknown")],
-        )
-        return replace(
-            turn,
-            answer=" ".join(done) if state == "cancelled" else self._aftermath.closing(done),
-            outcome="cancelled" if state == "cancelled" else "degraded",
-            citations=(),
-            degraded_because=why or turn.degraded_because,
-        )
+        with suppress(StorageError):
+            if await self.turns.turn(entry.tenant, entry.thread, entry.id) is None:
+                await self._settlement.account(running, {}, Ended(state="cancelled"))
 
 
-def _tell_turn(turning: Turning, turn: Turn) -> None:
-    """Tell the answer, piece by piece, and the turn as a whole."""
-    for piece in re.findall(r"\S+\s*", turn.answer):
-        turning.tell(Event(kind="answer", text=piece))
-    turning.tell(Event(kind="turn", turn=turn))
-
-
-def _is_of(snapshot: StateSnapshot, running: Running) -> bool:
-    """Say whether a state is this turn's: one that never reached its first node has none."""
-    return dict(snapshot.metadata or {}).get("turn") == running.turn.id and bool(
-        snapshot.values.get("trail") or snapshot.values.get("turn") == running.turn.id
-    )
-
-
-def _title(snapshot: StateSnapshot) -> str:
-    """Name a thread by its first message, as the input rail left it."""
-    said = snapshot.values.get("messages", [])
-    return str(said[0].text) if said and not unread(cast("State", snapshot.values)) else ""
+async def _surely(work: Coroutine[Any, Any, Result] | asyncio.Future[Result]) -> Result:
+    """Wait for work to its end, however often the waiting is cancelled meanwhile."""
+    doing = asyncio.ensure_future(work)
+    task = asyncio.current_task()
+    while True:
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            if doing.cancelled() or task is None:
+                raise
+            task.uncancel()
 
 
 def _knobs(context: Context) -> dict[str, JsonValue]:

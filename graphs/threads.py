@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
@@ -285,11 +285,9 @@ class Conversations:
             await self.erase(context.tenant, thread)
 
     async def erase(self, tenant: str, thread: str) -> None:
-        """Delete a thread, whoever owns it; raises what the drivers raise."""
-        await self.turns.delete(tenant, thread)
+        """Delete a thread, whoever owns it, with its checkpoints. Raises StorageError."""
         await self.runner.stop_thread(tenant, thread)
-        await self.saver().adelete_thread(f"{tenant}/{thread}")
-        await self.turns.purge(tenant, thread)
+        await self.turns.delete(tenant, thread)
 
     async def entry(self, *, context: Context, thread: str) -> TurnEntry:
         """Return the record of a thread's latest turn. Raises UnknownThread, Forbidden."""
@@ -315,11 +313,11 @@ class Conversations:
     async def _followed(self, turning: Turning) -> AsyncIterator[Event]:
         """Follow a turn that its only follower takes down when leaving."""
         try:
-            async for event in turning.follow():
-                yield event
+            async with aclosing(turning.follow()) as events:
+                async for event in events:
+                    yield event
         finally:
-            if not turning.ended:
-                await self.runner.cancel(turning.entry)
+            await self.runner.left(turning)
 
     async def _own(self, context: Context, thread: str) -> ThreadRecord:
         """Return the thread after checking that it is the caller's."""

@@ -25,13 +25,11 @@ def account(
 
     @step
     async def account(state: State, *, runtime: Runtime[Context]) -> Update:
-        running = CURRENT.get()
-        record = record_of(state, caller(runtime), telemetry, clock())
-        if running is not None:
-            record = replace(record, replay=running.replay)
-        alerts = await telemetry.record(record)
-        if alerts:
-            await respond_to(alerts)
+        # Under a runner of ours the turn is told of once it is settled: then it is told of once.
+        if CURRENT.get() is None:
+            alerts = await telemetry.record(record_of(state, caller(runtime), telemetry, clock()))
+            if alerts:
+                await respond_to(alerts)
         if state["outcome"] in ("clarifying", "awaiting_approval"):
             return {}
         return {"phase": "completed", "pending": None}
@@ -41,7 +39,7 @@ def account(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a turn ended that never came to `account`."""
+    """How a turn ended."""
 
     state: TurnState
     why: str = ""
@@ -49,26 +47,24 @@ class Ended:
 
 async def account_for(
     telemetry: Telemetry, ended: Ended, state: State, running: Running, *, now: float
-) -> None:
-    """Record a turn that was stopped, crashed or ran out of steps; others told of themselves."""
-    if any(done["node"] == "account" for done in state.get("trail", ())):
-        return
+) -> Sequence[Alert]:
+    """Record a turn however it ended, with all it spent; return the alerts that fire."""
     entry = running.turn
     who = Caller(tenant=entry.tenant, user=entry.owner, thread=entry.thread)
     whole: State = {**fresh_turn(entry.id, entry.created), **state}
-    record = record_of(whole, who, telemetry, now)
-    await telemetry.record(
-        replace(
+    record = replace(record_of(whole, who, telemetry, now), replay=running.replay)
+    if running.spent:
+        record = replace(
             record,
-            outcome=ended.state,
-            failed=ended.state == "failed",
-            failure=f"run: {ended.why}" if ended.state == "failed" else record.failure,
-            input_tokens=sum(call.input_tokens for call in running.calls),
-            output_tokens=sum(call.output_tokens for call in running.calls),
-            cost_usd=sum(call.cost_usd for call in running.calls),
-            replay=running.replay,
+            input_tokens=sum(call.input_tokens for call in running.spent),
+            output_tokens=sum(call.output_tokens for call in running.spent),
+            cost_usd=sum(call.cost_usd for call in running.spent),
         )
-    )
+    if ended.state == "cancelled":
+        record = replace(record, outcome="cancelled", failed=False)
+    if ended.state == "failed":
+        record = replace(record, outcome="failed", failed=True, failure=f"run: {ended.why}")
+    return await telemetry.record(record)
 
 
 def record_of(state: State, who: Caller, telemetry: Telemetry, now: float) -> TurnRecord:

@@ -30,8 +30,9 @@ from antiphon.nodes.state import (
     step,
     unread,
 )
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, LeaseLost
 from antiphon.tools.toolbox.schema import spoken
+from antiphon.tools.turns.current import CURRENT
 
 ErrorHandler = Callable[[State, NodeError], Awaitable[Command[Literal["__end__"]]]]
 
@@ -83,11 +84,17 @@ class Aftermath:
 
 
 async def to_recovery(state: State, error: NodeError) -> Command[Literal["recover"]]:
-    """Note the fault and go to `recover`: the error handler of every node but that one."""
+    """Note the fault and go to `recover`: the error handler of every node but that one.
+
+    A lost lease is nothing to recover from: another process runs the thread.
+    """
+    if isinstance(error.error, LeaseLost):
+        raise error.error
     update: Update = {}
+    running = CURRENT.get()
     if error.node == "guard_input":
         # Nothing was checked: the turn starts empty and the message is not kept.
-        update = fresh_turn(uuid.uuid4().hex, time.time())
+        update = fresh_turn(running.turn.id if running else uuid.uuid4().hex, time.time())
         update["messages"] = Said(  # type: ignore[typeddict-item]
             messages=tuple(HumanMessage(content=WITHHELD, id=one.id) for one in unread(state))
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from antiphon.tools.errors import StorageError
 from antiphon.tools.turns.records import Call, TurnEntry, Turns
 
 
@@ -19,7 +21,7 @@ class Running:
     store: Turns
     began: float = field(default_factory=time.perf_counter)
     calls: list[Call] = field(default_factory=list)
-    """Every model call so far, in order."""
+    """Every model call of this run so far, in order."""
     origin: str = ""
     """The thread that this one replays; empty for a turn of its own."""
     live: bool = False
@@ -30,19 +32,26 @@ class Running:
         """Whether this turn repeats one that was."""
         return bool(self.origin)
 
+    @property
+    def spent(self) -> tuple[Call, ...]:
+        """Every model call of the turn, those of a run that died included."""
+        return (*self.turn.calls, *self.calls)
+
     async def call_out(self, call: Call) -> int:
         """Note a call before it goes out, under its estimate; return its number."""
         self.calls.append(call)
         number = len(self.calls) - 1
         if call.cost_usd:
-            await self.store.note_call(self.turn.id, number, call)
+            await self.store.note_call(self.turn.id, self.token, number, call)
         return number
 
     async def call_back(self, number: int, call: Call) -> None:
         """Complete a call; what cost nothing is written down when the turn is settled."""
         before, self.calls[number] = self.calls[number], call
         if call.cost_usd or before.cost_usd:
-            await self.store.note_call(self.turn.id, number, call)
+            # The answer is paid for: it is not thrown away because the store is busy now.
+            with suppress(StorageError):
+                await self.store.note_call(self.turn.id, self.token, number, call)
 
 
 CURRENT: contextvars.ContextVar[Running | None] = contextvars.ContextVar(

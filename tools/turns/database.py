@@ -32,8 +32,11 @@ class Database(Protocol):
     now: str
     """The database's own clock as an expression: seconds since the epoch."""
 
-    async def run(self, transaction: Transaction[Result]) -> Result:
-        """Run a transaction to its end. Raises what the driver raises."""
+    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
+        """Run a transaction to its end; one that only reads waits for no writer.
+
+        Raises what the driver raises.
+        """
         ...
 
     async def compact(self) -> None:
@@ -57,10 +60,12 @@ class SqliteDatabase:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="antiphon-turns")
         self._connection: sqlite3.Connection | None = None
 
-    async def run(self, transaction: Transaction[Result]) -> Result:
+    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
         """Run a transaction to its end. Raises sqlite3.Error."""
+        # Immediate: two processes that read before they write would both be refused otherwise.
+        begin = "BEGIN IMMEDIATE" if write else "BEGIN"
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._whole, transaction)
+        return await loop.run_in_executor(self._thread, self._whole, transaction, begin)
 
     async def compact(self) -> None:
         """Rewrite the file without its free pages. Raises sqlite3.Error when it is in use."""
@@ -73,23 +78,22 @@ class SqliteDatabase:
         await loop.run_in_executor(self._thread, self._shut)
         self._thread.shutdown(wait=False)
 
-    def _whole(self, transaction: Transaction[Result]) -> Result:
+    def _whole(self, transaction: Transaction[Result], begin: str) -> Result:
         connection = self._opened()
-        # Immediate: two processes that read before they write would both be refused otherwise.
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begin)
         try:
-            sql, values = next(transaction)
-            while True:
-                sql, values = transaction.send(connection.execute(sql, values).fetchall())
-        except StopIteration as stop:
-            connection.execute("COMMIT")
-            result: Result = stop.value
-            return result
-        except BaseException:
+            try:
+                sql, values = next(transaction)
+                while True:
+                    sql, values = transaction.send(connection.execute(sql, values).fetchall())
+            except StopIteration as stop:
+                connection.execute("COMMIT")
+                result: Result = stop.value
+                return result
+        finally:
             transaction.close()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -116,8 +120,9 @@ class PostgresDatabase:
         """Take an open psycopg pool, closed by whoever opened it, or what opens one when asked."""
         self._pool = pool
 
-    async def run(self, transaction: Transaction[Result]) -> Result:
+    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
         """Run a transaction to its end. Raises psycopg.Error."""
+        del write  # here readers never wait for writers
         if callable(self._pool):
             self._pool = await self._pool()
         async with self._pool.connection() as connection, connection.transaction():

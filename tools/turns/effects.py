@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Protocol
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
+from antiphon.tools.errors import StorageError
 from antiphon.tools.toolbox.calls import Caller, ToolCall, ToolResult, ToolSpec
 from antiphon.tools.turns.current import CURRENT, Running
 from antiphon.tools.turns.records import Decided, Effect, EffectState, Turns
@@ -95,17 +97,14 @@ class KeptEffects:
             return _RESULT.validate_python(before.result)
         if before.state != "planned":
             if not spec.idempotent:
-                await self._turns.finish(replace(before, state="unknown"))
+                await self._turns.finish(replace(before, state="unknown"), token=token)
                 return None
             await self._turns.begin(effect, token=token, again=True)
         result = await execute(call)
-        await self._turns.finish(
-            replace(
-                effect,
-                state=_state_after(spec, result),
-                result=_plain(result),
-            )
-        )
+        after = replace(effect, state=_state_after(spec, result), result=asdict(result))
+        # What was done is told even when it cannot be noted now; the row still says `started`.
+        with suppress(StorageError):
+            await self._turns.finish(after, token=token)
         return result
 
     async def decided(self, decision: Decided) -> None:
@@ -148,7 +147,3 @@ def _effect(call: ToolCall, caller: Caller, turn: str) -> Effect:
 
 def _rekeyed(call: ToolCall, running: Running) -> str:
     return hashlib.sha256(f"{running.turn.id}\x1f{call.idempotency_key}".encode()).hexdigest()
-
-
-def _plain(result: ToolResult) -> dict[str, JsonValue]:
-    return asdict(result)

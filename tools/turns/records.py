@@ -88,7 +88,7 @@ class Lease:
 
     token: int
     """Grows with each holder; whoever writes under an older one is turned away."""
-    died: tuple[str, ...] = ()
+    died: tuple[TurnEntry, ...] = ()
     """Turns that were left running when the lease ran out: their processes are gone."""
 
 
@@ -163,7 +163,15 @@ class Turns(Protocol):
         ...
 
     async def acquire(self, turn: TurnEntry, *, ttl_s: float) -> Lease | None:
-        """Try again for the lease; turns that came earlier go first."""
+        """Try again for the lease; turns that came earlier go first.
+
+        Raises LeaseLost (the turn is gone, or another process runs it), ThreadBusy (it was asked
+        to stop before it ran).
+        """
+        ...
+
+    async def inherit(self, turn: TurnEntry, *, ttl_s: float) -> bool:
+        """Take the place in the line of a turn whose process died while it waited."""
         ...
 
     async def renew(self, turn: TurnEntry, lease: Lease, *, ttl_s: float) -> bool:
@@ -181,11 +189,12 @@ class Turns(Protocol):
         checkpoint: str = "",
         calls: Sequence[Call] = (),
         title: str = "",
+        waiting: bool = False,
         release: bool = True,
     ) -> None:
         """Close a turn and give the lease back, unless the next turn runs on under it.
 
-        Raises LeaseLost.
+        `waiting`: something still waits for a person, however this turn ended. Raises LeaseLost.
         """
         ...
 
@@ -229,11 +238,10 @@ class Turns(Protocol):
         ...
 
     async def delete(self, tenant: str, thread: str) -> None:
-        """Mark a thread deleted and fence its runner off."""
-        ...
+        """Forget a thread with all that was kept of it, and fence its runner off, all at once.
 
-    async def purge(self, tenant: str, thread: str) -> None:
-        """Forget a deleted thread's turns, decisions and effects."""
+        Whoever uses the name next finds nothing.
+        """
         ...
 
     async def dead(self, *, limit: int = 20) -> list[TurnEntry]:
@@ -244,8 +252,8 @@ class Turns(Protocol):
         """Take the lease of a dead turn, to run that turn on; None when somebody else has it."""
         ...
 
-    async def note_call(self, turn: str, number: int, call: Call) -> None:
-        """Write a model call down, or complete it."""
+    async def note_call(self, turn: str, token: int, number: int, call: Call) -> None:
+        """Write a model call down, or complete it; numbers count within a lease."""
         ...
 
     async def plan(self, effect: Effect) -> None:
@@ -262,8 +270,11 @@ class Turns(Protocol):
         """
         ...
 
-    async def finish(self, effect: Effect) -> None:
-        """Note what came of an effect: its state and result."""
+    async def finish(self, effect: Effect, *, token: int) -> None:
+        """Note what came of an effect: its state and result.
+
+        That it is done is believed of anyone; anything else only of who began it last.
+        """
         ...
 
     async def effects(self, tenant: str, thread: str, *, turn: str = "") -> Sequence[Effect]:

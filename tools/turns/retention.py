@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from antiphon.tools.turns.database import Database, Transaction
+from antiphon.tools.turns.database import Database, Row, Transaction
 from antiphon.tools.turns.records import TurnEntry
 
 DAY_S = 86_400.0
@@ -41,25 +43,32 @@ class Retention:
         return await self._database.run(self._trim(turn.tenant, turn.thread, turn.seq))
 
     async def trim_all(self, *, dry_run: bool = False) -> int:
-        """Thin every thread out; return the bytes removed, or that would be."""
+        """Thin every thread out; return the bytes removed, or that would be.
 
-        def work() -> Transaction[int]:
+        A thread at a time: nobody waits for the whole.
+        """
+
+        def listed() -> Transaction[list[tuple[str, str, int]]]:
             rows = yield (
                 "SELECT tenant, id, turns FROM antiphon_threads"
                 " WHERE state <> 'deleted' AND turns > ?",
                 (self._keep.full_steps_turns,),
             )
-            count = 0
-            for row in rows:
-                count += yield from self._trim(row["tenant"], row["id"], int(row["turns"]))
+            return [(row["tenant"], row["id"], int(row["turns"])) for row in rows]
+
+        def work(tenant: str, thread: str, latest: int) -> Transaction[int]:
+            count = yield from self._trim(tenant, thread, latest)
             if dry_run:
                 raise _Undone(count)
             return count
 
-        try:
-            return await self._database.run(work())
-        except _Undone as undone:
-            return undone.count
+        total = 0
+        for thread in await self._database.run(listed(), write=False):
+            try:
+                total += await self._database.run(work(*thread))
+            except _Undone as undone:
+                total += undone.count
+        return total
 
     async def old(self) -> list[tuple[str, str]]:
         """Return (tenant, thread) of threads past their time."""
@@ -73,7 +82,7 @@ class Retention:
             )
             return [(row["tenant"], row["id"]) for row in rows]
 
-        return await self._database.run(work())
+        return await self._database.run(work(), write=False)
 
     async def weigh(self, tenant: str, thread: str) -> int:
         """Return the bytes of a thread's checkpoints."""
@@ -86,7 +95,7 @@ class Retention:
             )
             return int(rows[0]["bytes"])
 
-        return await self._database.run(work())
+        return await self._database.run(work(), write=False)
 
     async def bury(self) -> int:
         """Forget the names of threads deleted a while ago; return how many."""
@@ -118,29 +127,23 @@ class Retention:
         if rows:
             # Ids of checkpoints grow with time, so everything below this one is of earlier turns.
             edge = str(rows[0]["checkpoint"])
+            apart = self._database.dialect == "postgres"
+            versions = "checkpoint->'channel_versions'" if apart else "NULL"
             gone = yield (
                 "DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id < ?"
                 " AND checkpoint_id NOT IN (SELECT checkpoint FROM antiphon_turns"
                 " WHERE tenant = ? AND thread = ? AND seq > ?)"
-                f" RETURNING {self._length('checkpoint')} AS bytes"
+                f" RETURNING checkpoint_id AS id, {versions} AS versions,"
+                f" {self._length('checkpoint')} AS bytes"
             ), (key, edge, tenant, thread, latest - self._keep.turns)  # fmt: skip
             removed += sum(int(row["bytes"]) for row in gone)
-            value = "value" if self._database.dialect == "sqlite" else "blob"
+            if gone and apart:
+                removed += yield from self._trim_blobs(key, gone)
             gone = yield (
                 f"DELETE FROM {writes} WHERE thread_id = ? AND checkpoint_id < ?"
-                f" RETURNING {self._length(value)} AS bytes"
+                f" RETURNING {self._length('blob' if apart else 'value')} AS bytes"
             ), (key, edge)  # fmt: skip
             removed += sum(int(row["bytes"] or 0) for row in gone)
-            if self._database.dialect == "postgres":
-                # Values live apart there, a row a version, shared by the checkpoints that have it.
-                gone = yield (
-                    "DELETE FROM checkpoint_blobs b WHERE b.thread_id = ? AND NOT EXISTS"
-                    " (SELECT 1 FROM checkpoints c WHERE c.thread_id = b.thread_id"
-                    " AND c.checkpoint_ns = b.checkpoint_ns"
-                    " AND c.checkpoint->'channel_versions'->>b.channel = b.version)"
-                    " RETURNING pg_column_size(blob) AS bytes"
-                ), (key,)  # fmt: skip
-                removed += sum(int(row["bytes"] or 0) for row in gone)
         yield (
             "UPDATE antiphon_turns SET result = NULL WHERE tenant = ? AND thread = ? AND seq <= ?"
             " AND result IS NOT NULL"
@@ -148,12 +151,39 @@ class Retention:
         forgotten = "SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
         of = (tenant, thread, latest - self._keep.turns)
         for table in ("calls", "effects", "decisions"):
-            yield f"DELETE FROM antiphon_{table} WHERE turn IN ({forgotten})", of
+            own = "" if table == "calls" else "tenant = ? AND thread = ? AND "
+            yield (
+                f"DELETE FROM antiphon_{table} WHERE {own}turn IN ({forgotten})",
+                of if table == "calls" else (tenant, thread, *of),
+            )
         yield (
             "DELETE FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?",
             of,
         )
         return removed
+
+    def _trim_blobs(self, key: str, gone: Sequence[Row]) -> Transaction[int]:
+        """Remove the values that only removed checkpoints had; PostgreSQL keeps them apart.
+
+        Versions grow along a thread, so besides the later checkpoints only the last one kept
+        before those removed can have one of theirs.
+        """
+        lowest = min(str(row["id"]) for row in gone)
+        held = {pair for row in gone for pair in (row["versions"] or {}).items()}
+        rows = yield (
+            "SELECT COALESCE(MAX(checkpoint_id), '') AS id FROM checkpoints"
+            " WHERE thread_id = ? AND checkpoint_id < ?"
+        ), (key, lowest)  # fmt: skip
+        removed = yield (
+            "DELETE FROM checkpoint_blobs b"
+            " USING jsonb_array_elements(CAST(? AS jsonb)) AS old(pair)"
+            " WHERE b.thread_id = ? AND b.channel = pair->>0 AND b.version = pair->>1"
+            " AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.thread_id = b.thread_id"
+            " AND c.checkpoint_ns = b.checkpoint_ns AND c.checkpoint_id >= ?"
+            " AND c.checkpoint->'channel_versions'->>b.channel = b.version)"
+            " RETURNING pg_column_size(blob) AS bytes"
+        ), (json.dumps(sorted(held)), key, str(rows[0]["id"]))  # fmt: skip
+        return sum(int(row["bytes"] or 0) for row in removed)
 
 
 class _Undone(Exception):

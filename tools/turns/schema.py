@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.tools.errors import StorageError
 from antiphon.tools.turns.database import Database, Transaction
 
 LOCK = 4_711_208
@@ -24,11 +25,13 @@ _TABLES = (
         turns BIGINT NOT NULL DEFAULT 0,
         holder TEXT NOT NULL DEFAULT '',
         token BIGINT NOT NULL DEFAULT 0,
-        until DOUBLE PRECISION NOT NULL DEFAULT 0
+        until DOUBLE PRECISION NOT NULL DEFAULT 0,
+        ttl DOUBLE PRECISION NOT NULL DEFAULT 0
     )
     """,
-    "CREATE INDEX antiphon_threads_listed ON antiphon_threads (tenant, owner, updated)",
+    "CREATE INDEX antiphon_threads_listed ON antiphon_threads (tenant, owner, updated, id)",
     "CREATE INDEX antiphon_threads_held ON antiphon_threads (until) WHERE holder <> ''",
+    "CREATE INDEX antiphon_threads_aged ON antiphon_threads (updated)",
     "CREATE INDEX antiphon_threads_heads ON antiphon_threads (tenant, owner, head)"
     " WHERE head <> ''",
     """
@@ -45,6 +48,7 @@ _TABLES = (
         state TEXT NOT NULL,
         token BIGINT NOT NULL DEFAULT 0,
         until DOUBLE PRECISION NOT NULL DEFAULT 0,
+        ttl DOUBLE PRECISION NOT NULL DEFAULT 0,
         stop BIGINT NOT NULL DEFAULT 0,
         outcome TEXT NOT NULL DEFAULT '',
         result TEXT,
@@ -55,11 +59,13 @@ _TABLES = (
     )
     """,
     "CREATE UNIQUE INDEX antiphon_turns_placed ON antiphon_turns (tenant, thread, seq)",
+    "CREATE INDEX antiphon_turns_states ON antiphon_turns (tenant, thread, state)",
     "CREATE UNIQUE INDEX antiphon_turns_keyed ON antiphon_turns (tenant, owner, request_key)"
     " WHERE request_key <> ''",
     """
     CREATE TABLE antiphon_calls (
         turn TEXT NOT NULL,
+        token BIGINT NOT NULL,
         number BIGINT NOT NULL,
         purpose TEXT NOT NULL,
         model TEXT NOT NULL,
@@ -67,7 +73,7 @@ _TABLES = (
         output_tokens BIGINT NOT NULL,
         cost_usd DOUBLE PRECISION NOT NULL,
         ok BIGINT NOT NULL,
-        PRIMARY KEY (turn, number)
+        PRIMARY KEY (turn, token, number)
     )
     """,
     """
@@ -79,6 +85,7 @@ _TABLES = (
         tool TEXT NOT NULL,
         arguments TEXT NOT NULL,
         state TEXT NOT NULL,
+        token BIGINT NOT NULL,
         result TEXT,
         created DOUBLE PRECISION NOT NULL,
         updated DOUBLE PRECISION NOT NULL,
@@ -145,10 +152,10 @@ _FENCE = {
         """,
         f"""
         CREATE OR REPLACE FUNCTION antiphon_fence_writes() RETURNS trigger AS $$
+        DECLARE stands TEXT;
         BEGIN
-            IF EXISTS (
-                SELECT 1 FROM antiphon_threads WHERE key = NEW.thread_id AND state = 'deleted'
-            ) THEN
+            SELECT state INTO stands FROM antiphon_threads WHERE key = NEW.thread_id FOR SHARE;
+            IF stands = 'deleted' THEN
                 RAISE EXCEPTION '{FENCED}';
             END IF;
             RETURN NEW;
@@ -173,10 +180,29 @@ MIGRATIONS = (_TABLES,)
 """The statements of each version, from 1 on; what has landed is never edited."""
 
 
+CHECKPOINTS = {
+    "sqlite": ("checkpoints", "writes"),
+    "postgres": ("checkpoints", "checkpoint_writes", "checkpoint_blobs"),
+}
+"""The checkpointer's tables, by dialect; a thread's rows have its key as `thread_id`."""
+_TABLES_THERE = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgres": "SELECT tablename AS name FROM pg_tables"
+    " WHERE schemaname = ANY(current_schemas(false))",
+}
+
+
+def checkpoint_tables(database: Database) -> Transaction[list[str]]:
+    """Return the tables of checkpoints that lie in the same database."""
+    rows = yield _TABLES_THERE[database.dialect], ()
+    there = {row["name"] for row in rows}
+    return [name for name in CHECKPOINTS[database.dialect] if name in there]
+
+
 async def migrate(database: Database) -> int:
     """Bring the tables up to this release and return their version; safe to run at once.
 
-    Raises what the driver raises.
+    Raises StorageError for tables of a later release, and what the driver raises.
     """
     return await database.run(_migrate(database))
 
@@ -210,6 +236,12 @@ def _migrate(database: Database) -> Transaction[int]:
     )
     rows = yield "SELECT COALESCE(MAX(version), 0) AS version FROM antiphon_migrations", ()
     version = int(rows[0]["version"])
+    if version > len(MIGRATIONS):
+        raise StorageError(
+            f"the records of turns are of version {version}; this release reads up to"
+            f" {len(MIGRATIONS)}",
+            hint="Update Antiphon, or give this one a data folder or database of its own.",
+        )
     for number, statements in enumerate(MIGRATIONS, start=1):
         if number <= version:
             continue

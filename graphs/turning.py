@@ -1,0 +1,93 @@
+"""A turn as it is followed: numbered events that any number of readers take at their own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from antiphon.graphs.turns import Turn
+from antiphon.tools.errors import AntiphonError
+from antiphon.tools.turns.records import TurnEntry
+
+MOST_EVENTS = 2000
+"""Events of a turn that are kept for followers; of more, the earliest go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened while a turn ran."""
+
+    kind: Literal["node", "resumed", "answer", "turn"]
+    """node: a node finished; resumed: a turn whose process had died is run on, this one or one
+    before it; answer: a piece of the checked answer; turn: the end."""
+    id: int = 0
+    """Counts within the turn, from 1."""
+    node: str = ""
+    ms: float = 0.0
+    text: str = ""
+    turn: Turn | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Turning:
+    """A turn under way, here or elsewhere, and what it has told so far."""
+
+    entry: TurnEntry
+    told: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
+    task: asyncio.Task[None] | None = None
+    error: AntiphonError | None = None
+    ended: bool = False
+    here: bool = True
+    """Whether this process runs it; else it only watches the store."""
+    ran: bool = False
+    """Whether it was run and settled here."""
+    cancelled: bool = False
+    """Whether somebody asked it to stop."""
+    lost: bool = False
+    """Whether the lease was lost under it."""
+    followers: int = 0
+    _count: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, event: Event) -> None:
+        """Add an event for whoever follows."""
+        self._count += 1
+        self.told.append(replace(event, id=self._count))
+        self._wake()
+
+    def tell_turn(self, turn: Turn) -> None:
+        """Tell the answer, piece by piece, and the turn as a whole."""
+        for piece in re.findall(r"\S+\s*", turn.answer):
+            self.tell(Event(kind="answer", text=piece))
+        self.tell(Event(kind="turn", turn=turn))
+
+    def end(self, error: AntiphonError | None = None) -> None:
+        """Say that nothing more comes."""
+        self.ended, self.error = True, error
+        self._wake()
+
+    async def follow(self, after: int = 0) -> AsyncGenerator[Event, None]:
+        """Yield the events after number `after`, those to come too; raise what ended the turn."""
+        self.followers += 1
+        try:
+            while True:
+                news = self._news
+                for event in [one for one in self.told if one.id > after]:
+                    after = event.id
+                    yield event
+                if self.ended and after >= self._count:
+                    break
+                if self._news is news and not self.ended:
+                    await news.wait()
+        finally:
+            self.followers -= 1
+        if self.error is not None:
+            raise self.error
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()

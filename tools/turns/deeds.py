@@ -1,0 +1,152 @@
+"""What a turn did: model calls, effects, and what people decided about them."""
+
+from __future__ import annotations
+
+import json
+
+from antiphon.tools.turns.database import Statement, Transaction
+from antiphon.tools.turns.records import Call, Decided, Effect
+from antiphon.tools.turns.sql import Sql, dumped, effect_of, key_of, lost
+
+_KEPT = "WHERE NOT EXISTS (SELECT 1 FROM antiphon_threads WHERE key = ? AND state = 'deleted')"
+"""Nothing is written for a thread that was deleted meanwhile."""
+
+
+class Deeds(Sql):
+    """Calls, effects and decisions."""
+
+    async def note_call(self, turn: str, token: int, number: int, call: Call) -> None:
+        """Write a model call down, or complete it."""
+
+        def work() -> Transaction[None]:
+            yield written_call(turn, token, number, call)
+
+        await self._run(work())
+
+    async def plan(self, effect: Effect) -> None:
+        """Note an effect that waits for a person."""
+        await self._run(self._plan(effect))
+
+    async def begin(self, effect: Effect, *, token: int, again: bool = False) -> Effect:
+        """Claim an effect before its call: return it as it stood before."""
+
+        def work() -> Transaction[Effect]:
+            if token:
+                # An update, so that no other runner takes the lease before this is written.
+                held = yield (
+                    "UPDATE antiphon_threads SET token = token WHERE key = ? AND token = ?"
+                    " AND state <> 'deleted' RETURNING token",
+                    (key_of(effect.tenant, effect.thread), token),
+                )
+                if not held:
+                    raise lost()
+            yield from self._plan(effect)
+            states = "('planned', 'started', 'unknown')" if again else "('planned')"
+            claimed = yield self._sql(
+                "UPDATE antiphon_effects SET state = 'started', turn = ?, arguments = ?, token = ?,"
+                f" updated = {{now}} WHERE tenant = ? AND key = ? AND state IN {states}"
+                " RETURNING key"
+            ), (
+                effect.turn, dumped(effect.arguments), token, effect.tenant, effect.key,
+            )  # fmt: skip
+            if claimed:
+                return effect
+            rows = yield (
+                "SELECT * FROM antiphon_effects WHERE tenant = ? AND key = ?",
+                (effect.tenant, effect.key),
+            )
+            return effect_of(rows[0])
+
+        return await self._run(work())
+
+    async def finish(self, effect: Effect, *, token: int) -> None:
+        """Note what came of an effect; that it is done is believed of whoever called it."""
+
+        def work() -> Transaction[None]:
+            yield self._sql(
+                "UPDATE antiphon_effects SET state = ?, result = ?, updated = {now}"
+                " WHERE tenant = ? AND key = ? AND state <> 'done' AND (? = 'done' OR token <= ?)"
+            ), (
+                effect.state, None if effect.result is None else dumped(effect.result),
+                effect.tenant, effect.key, effect.state, token,
+            )  # fmt: skip
+
+        await self._run(work())
+
+    async def effects(self, tenant: str, thread: str, *, turn: str = "") -> list[Effect]:
+        """Return a thread's effects, or one turn's, oldest first."""
+
+        def work() -> Transaction[list[Effect]]:
+            rows = yield (
+                "SELECT * FROM antiphon_effects WHERE tenant = ? AND thread = ?"
+                " AND (? = '' OR turn = ?) ORDER BY created, key"
+            ), (tenant, thread, turn, turn)  # fmt: skip
+            return [effect_of(row) for row in rows]
+
+        return await self._read(work())
+
+    async def decided(self, decision: Decided) -> None:
+        """Keep who decided what; the first word on a call stands."""
+
+        def work() -> Transaction[None]:
+            yield self._sql(
+                f"INSERT INTO antiphon_decisions SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, {{now}} {_KEPT}"
+                " ON CONFLICT DO NOTHING"
+            ), (
+                decision.tenant, decision.thread, decision.interrupt_id, decision.turn,
+                decision.tool, dumped(decision.arguments), int(decision.approved), decision.by,
+                decision.reason, key_of(decision.tenant, decision.thread),
+            )  # fmt: skip
+
+        await self._run(work())
+
+    async def decisions(self, tenant: str, thread: str) -> list[Decided]:
+        """Return a thread's decisions, oldest first."""
+
+        def work() -> Transaction[list[Decided]]:
+            rows = yield (
+                "SELECT * FROM antiphon_decisions WHERE tenant = ? AND thread = ?"
+                " ORDER BY decided_at"
+            ), (tenant, thread)  # fmt: skip
+            return [
+                Decided(
+                    tenant=row["tenant"],
+                    thread=row["thread"],
+                    interrupt_id=row["interrupt_id"],
+                    turn=row["turn"],
+                    tool=row["tool"],
+                    arguments=json.loads(row["arguments"]),
+                    approved=bool(row["approved"]),
+                    by=row["decided_by"],
+                    reason=row["reason"],
+                    at=float(row["decided_at"]),
+                )
+                for row in rows
+            ]
+
+        return await self._read(work())
+
+    def _plan(self, effect: Effect) -> Transaction[None]:
+        yield self._sql(
+            "INSERT INTO antiphon_effects"
+            " (tenant, key, thread, turn, tool, arguments, state, token,"
+            f" created, updated) SELECT ?, ?, ?, ?, ?, ?, 'planned', 0, {{now}}, {{now}} {_KEPT}"
+            " ON CONFLICT DO NOTHING"
+        ), (
+            effect.tenant, effect.key, effect.thread, effect.turn, effect.tool,
+            dumped(effect.arguments), key_of(effect.tenant, effect.thread),
+        )  # fmt: skip
+
+
+def written_call(turn: str, token: int, number: int, call: Call) -> Statement:
+    """Return what writes a call down; runners of different leases never share a row."""
+    return (
+        "INSERT INTO antiphon_calls SELECT id, ?, ?, ?, ?, ?, ?, ?, ?"
+        " FROM antiphon_turns WHERE id = ?"
+        " ON CONFLICT (turn, token, number) DO UPDATE SET input_tokens = excluded.input_tokens,"
+        " output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd,"
+        " ok = excluded.ok, model = excluded.model"
+    ), (
+        token, number, call.purpose, call.model, call.input_tokens, call.output_tokens,
+        call.cost_usd, int(call.ok), turn,
+    )  # fmt: skip
