@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ Transaction = Generator[Statement, Sequence[Row], Result]
 """Yields `(sql, values)` with `?` places; is sent the rows that came back."""
 
 BUSY_S = 10.0
+PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between tries: SQLite does not wait by itself when a file is switched to WAL."""
 
 
 class Database(Protocol):
@@ -99,8 +102,11 @@ class SqliteDatabase:
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                _write_ahead(connection)
+            except sqlite3.Error:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection
 
@@ -108,6 +114,19 @@ class SqliteDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have readers not wait for writers; processes that switch a new file at once wait here."""
+    for pause in PAUSES:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(pause)
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 class PostgresDatabase:

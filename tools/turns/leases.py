@@ -176,12 +176,8 @@ class Leases(Sql):
             if lease is None:
                 # Another process may have inherited the place, and run the turn meanwhile.
                 yield "DELETE FROM antiphon_turns WHERE id = ? AND state = 'queued'", (turn.id,)
-            else:
-                yield (
-                    "DELETE FROM antiphon_turns WHERE id = ? AND state = 'running' AND token = ?",
-                    (turn.id, lease.token),
-                )
-                yield from self._give_back(turn, lease)
+            elif (yield from self._give_back(turn, lease)):
+                yield "DELETE FROM antiphon_turns WHERE id = ? AND state = 'running'", (turn.id,)
             yield from self._unless_used(turn.tenant, turn.thread)
 
         await self._run(work())
@@ -327,12 +323,14 @@ class Leases(Sql):
         ), (turn["tenant"], turn["thread"], turn["id"])  # fmt: skip
         return tuple((yield from entries_by_id(rows)))
 
-    def _give_back(self, turn: TurnEntry, lease: Lease) -> Transaction[None]:
-        yield (
-            f"UPDATE antiphon_threads SET {_GIVEN_BACK} WHERE key = ? AND token = ?"
+    def _give_back(self, turn: TurnEntry, lease: Lease) -> Transaction[bool]:
+        """Give the lease back; say whether it was still ours."""
+        held = yield (
+            f"UPDATE antiphon_threads SET {_GIVEN_BACK} WHERE key = ? AND token = ? RETURNING key"
         ), (
             turn.tenant, turn.thread, turn.id, key_of(turn.tenant, turn.thread), lease.token,
         )  # fmt: skip
+        return bool(held)
 
     def _unless_used(self, tenant: str, thread: str) -> Transaction[None]:
         """Drop a thread that nothing was ever said in."""
