@@ -1,0 +1,524 @@
+"""Turns are run one at a time over all processes, settled however they end, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mortal
+import pytest
+from fakes import (
+    ACTION,
+    FakeIntents,
+    FakeKnowledge,
+    FakeModels,
+    FakeTelemetry,
+    FakeToolbox,
+    Opened,
+    fake_services,
+)
+from langchain_core.messages import BaseMessage
+from langchain_core.tools import BaseTool
+from mortal import ME, PACE, QUESTION
+
+from antiphon.graphs.runner import Event, Pace, Turning
+from antiphon.graphs.services import Services
+from antiphon.graphs.threads import Conversations
+from antiphon.graphs.turns import Turn
+from antiphon.tools.errors import (
+    AntiphonError,
+    LeaseLost,
+    RequestKeyReused,
+    StorageError,
+    ThreadBusy,
+)
+from antiphon.tools.models import Reply, Selection, Task
+from antiphon.tools.retrieval import Hit, Where
+from antiphon.tools.turns.records import TurnEntry
+
+
+@dataclass
+class SlowKnowledge(FakeKnowledge):
+    """Searches until it is let go, and knows how many searches there were at once."""
+
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    busy: list[str] = field(default_factory=list)
+    most: int = 0
+
+    async def search(
+        self, query: str, *, tenant: str, limit: int = 10, where: Where | None = None
+    ) -> tuple[Hit, ...]:
+        self.busy.append(query)
+        self.most = max(self.most, len(self.busy))
+        try:
+            await self.go.wait()
+            return await super().search(query, tenant=tenant, limit=limit, where=where)
+        finally:
+            self.busy.remove(query)
+
+    async def searching(self) -> None:
+        while not self.busy:
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class PaidModels(FakeModels):
+    """Costs half a dollar, and thinks until it is stopped."""
+
+    name: str = "paid"
+    thinking: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def select(self, task: Task) -> Selection:
+        return Selection(model=self.name, reason="only one", score=1.0, cost_usd=0.5, latency_s=0.0)
+
+    async def reply(
+        self,
+        selection: Selection,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[BaseTool] = (),
+    ) -> Reply:
+        self.thinking.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@asynccontextmanager
+async def two(
+    folder: Path, services: Services, pace: Pace = PACE
+) -> AsyncIterator[tuple[Conversations, Conversations]]:
+    """Open the same data folder as two processes would."""
+    async with Opened(folder, services, pace) as one, Opened(folder, services, pace) as other:
+        yield one, other
+
+
+async def entries(talk: Conversations, thread: str = "t") -> list[TurnEntry]:
+    found: list[TurnEntry] = await talk.turns.turns("acme", thread)  # type: ignore[assignment]
+    return found
+
+
+async def events(turning: Turning) -> list[Event]:
+    return [event async for event in turning.follow()]
+
+
+def last(told: list[Event]) -> Turn:
+    assert told[-1].turn is not None
+    return told[-1].turn
+
+
+async def test_one_turn_at_a_time_over_all_processes_and_in_order(tmp_path: Path) -> None:
+    """Six messages at two processes run one after the other, as they came."""
+    knowledge = SlowKnowledge()
+    knowledge.go.set()
+    async with two(tmp_path, fake_services(knowledge=knowledge)) as talks:
+        turnings = [
+            await talks[number % 2].start(f"Question {number} of many?", context=ME, thread="t")
+            for number in range(6)
+        ]
+        await asyncio.gather(*(events(one) for one in turnings))
+        said = await talks[0].messages(context=ME, thread="t")
+        states = [one.state for one in await entries(talks[1])]
+    assert knowledge.most == 1
+    asked = [one["content"] for one in said if one["role"] == "user"]
+    assert asked == [f"Question {number} of many?" for number in range(6)]
+    assert states == ["done"] * 6
+
+
+async def test_a_busy_thread_says_so_after_a_while_and_forgets_the_message(tmp_path: Path) -> None:
+    """The message that waited in vain ran nowhere and stands nowhere."""
+    knowledge = SlowKnowledge()
+    pace = Pace(lease=5, beat=0.1, patience=0.3)
+    async with two(tmp_path, fake_services(knowledge=knowledge), pace) as (one, other):
+        running = await one.start(QUESTION, context=ME, thread="t")
+        await knowledge.searching()
+        with pytest.raises(ThreadBusy):
+            await other.ask("And a rug?", context=ME, thread="t")
+        knowledge.go.set()
+        await events(running)
+        assert len(await entries(one)) == 1
+        assert (await other.ask("And a rug?", context=ME, thread="t")).outcome == "answered"
+
+
+async def test_followers_change_nothing(tmp_path: Path) -> None:
+    """One is slow, one leaves, one comes back, one is in another process: all see the same end."""
+    knowledge = SlowKnowledge()
+    async with two(tmp_path, fake_services(knowledge=knowledge)) as (one, other):
+        turning = await one.start(QUESTION, context=ME, thread="t")
+        async for event in turning.follow():
+            assert event.kind == "node"
+            break
+        far = await other.follow(context=ME, thread="t", turn=turning.entry.id)
+        knowledge.go.set()
+        slow: list[Event] = []
+        async for event in turning.follow():
+            await asyncio.sleep(0.005)
+            slow.append(event)
+        again = [event async for event in turning.follow(after=3)]
+        elsewhere = await events(far)
+    assert [event.id for event in slow] == list(range(1, len(slow) + 1))
+    assert again == slow[3:]
+    assert last(elsewhere) == last(slow)
+    assert last(slow).outcome == "answered"
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["here", "from another process"])
+async def test_a_cancelled_turn_is_settled_with_what_it_spent(tmp_path: Path, far: bool) -> None:
+    """The call in flight is on its account, telemetry hears of it once, the thread goes on."""
+    models, telemetry = PaidModels(), FakeTelemetry()
+    services = fake_services(models=models, telemetry=telemetry)
+    async with two(tmp_path, services) as (one, other):
+        turning = await one.start(QUESTION, context=ME, thread="t")
+        await models.thinking.wait()
+        await (other if far else one).cancel(context=ME, thread="t")
+        turn = last(await events(turning))
+        entry = (await entries(other))[0]
+        assert await one.last(context=ME, thread="t") == turn
+    assert turn.outcome == "cancelled"
+    assert (entry.state, entry.cost_usd) == ("cancelled", 0.5)
+    assert [(one.outcome, one.cost_usd) for one in telemetry.turns] == [("cancelled", 0.5)]
+
+
+async def test_a_waiting_message_is_cancelled_from_another_process(tmp_path: Path) -> None:
+    """It never runs."""
+    knowledge = SlowKnowledge()
+    async with two(tmp_path, fake_services(knowledge=knowledge)) as (one, other):
+        running = await one.start(QUESTION, context=ME, thread="t")
+        waiting = await one.start("And a rug?", context=ME, thread="t")
+        await knowledge.searching()
+        await other.cancel(context=ME, thread="t", turn=waiting.entry.id)
+        with pytest.raises(ThreadBusy):
+            await events(waiting)
+        knowledge.go.set()
+        await events(running)
+        assert [one.state for one in await entries(one)] == ["done"]
+
+
+async def test_a_caller_that_gives_up_while_it_is_let_in_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a turn that nobody runs nor a lease that nobody holds."""
+    async with Opened(tmp_path, pace=PACE) as talk:
+        store: Any = talk.turns
+        really = store.open
+
+        async def slowly(**given: object) -> object:
+            opened = await really(**given)
+            await asyncio.sleep(0.2)
+            return opened
+
+        store.open = slowly
+        asking = asyncio.create_task(talk.ask(QUESTION, context=ME, thread="t"))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        store.open = really
+        assert await entries(talk) == []
+        began = time.perf_counter()
+        await talk.ask(QUESTION, context=ME, thread="t")
+    assert time.perf_counter() - began < PACE.lease
+
+
+async def test_a_retry_keeps_the_turn_that_its_first_asker_left(tmp_path: Path) -> None:
+    """A client that timed out and asks again under the same key gets its answer."""
+    knowledge = SlowKnowledge()
+    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
+        first = asyncio.create_task(talk.ask(QUESTION, context=ME, thread="t", request_key="k"))
+        await knowledge.searching()
+        retry = asyncio.create_task(talk.ask(QUESTION, context=ME, thread="t", request_key="k"))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await asyncio.sleep(0.1)
+        knowledge.go.set()
+        assert (await retry).outcome == "answered"
+        with pytest.raises(RequestKeyReused):
+            await talk.ask("Something else?", context=ME, thread="t", request_key="k")
+        assert len(await entries(talk)) == 1
+
+
+async def test_a_turn_out_of_steps_is_settled_as_failed(tmp_path: Path) -> None:
+    """It is recorded once, and the thread goes on."""
+    telemetry = FakeTelemetry()
+    async with Opened(tmp_path, fake_services(telemetry=telemetry), PACE) as talk:
+        graph: Any = talk.runner.graph
+        graph.config["recursion_limit"] = 3
+        turn = await talk.ask(QUESTION, context=ME, thread="t")
+        graph.config["recursion_limit"] = 50
+        assert (await talk.ask(QUESTION, context=ME, thread="t")).outcome == "answered"
+        states = [one.state for one in await entries(talk)]
+    assert turn.outcome == "degraded"
+    assert "steps" in (turn.degraded_because or "")
+    assert states == ["failed", "done"]
+    assert [one.failed for one in telemetry.turns] == [True, False]
+
+
+async def test_a_turn_that_waits_for_a_person_is_settled_and_decided_once(tmp_path: Path) -> None:
+    """Two yes at once, in two processes: one call, and the late one hears that nothing waits."""
+    box, telemetry = FakeToolbox(approval=True), FakeTelemetry()
+    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box, telemetry=telemetry)
+    async with two(tmp_path, services) as talks:
+        asked = await talks[0].ask("send it back", context=ME, thread="t")
+        assert asked.interrupt is not None
+        name = str(asked.interrupt["interrupt_id"])
+        assert [one.state for one in await entries(talks[1])] == ["awaiting"]
+        came = await asyncio.gather(
+            *(talk.decide(True, context=ME, thread="t", interrupt_id=name) for talk in talks),
+            return_exceptions=True,
+        )
+        assert sorted(type(one).__name__ for one in came) == ["NotPending", "Turn"]
+        assert [one.state for one in await entries(talks[1])] == ["done", "done"]
+    assert len(box.ran) == 1
+    assert [one.outcome for one in telemetry.turns] == ["awaiting_approval", "answered"]
+
+
+async def test_a_stopping_process_settles_its_turns(tmp_path: Path) -> None:
+    """Those that run and those that wait; the next process finds the thread free."""
+    knowledge = SlowKnowledge()
+    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
+        await talk.start(QUESTION, context=ME, thread="t")
+        await talk.start("And a rug?", context=ME, thread="t")
+        await knowledge.searching()
+    async with Opened(tmp_path, pace=PACE) as talk:
+        assert [one.state for one in await entries(talk)] == ["cancelled"]
+        began = time.perf_counter()
+        await talk.ask(QUESTION, context=ME, thread="t")
+    assert time.perf_counter() - began < PACE.lease
+
+
+async def test_deleting_while_a_turn_runs_ends_it_for_good(tmp_path: Path) -> None:
+    """Here or in another process: what was said is not readable again, and nothing comes back."""
+    for far in (False, True):
+        knowledge, telemetry = SlowKnowledge(), FakeTelemetry()
+        services = fake_services(knowledge=knowledge, telemetry=telemetry)
+        async with two(tmp_path, services) as (one, other):
+            turning = await one.start("erase me please", context=ME, thread="t")
+            await knowledge.searching()
+            await (other if far else one).delete(context=ME, thread="t")
+            knowledge.go.set()
+            try:
+                assert last(await events(turning)).outcome == "cancelled"
+            except LeaseLost:
+                assert far
+            assert await one.turns.thread("acme", "t") is None
+        assert len(telemetry.turns) == 1
+        with sqlite3.connect(tmp_path / "threads.db") as file:
+            for table in ("checkpoints", "writes", "antiphon_turns", "antiphon_effects"):
+                assert file.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+
+
+async def test_a_store_that_goes_away_loses_nothing(tmp_path: Path) -> None:
+    """The turn cannot be settled, so it is run on once the store is back, and answered once."""
+    telemetry = FakeTelemetry()
+    async with Opened(tmp_path, fake_services(telemetry=telemetry), PACE) as talk:
+        store: Any = talk.turns.database  # type: ignore[attr-defined]
+        really, away = store.run, asyncio.Event()
+
+        async def run(transaction: object, *, write: bool = True) -> object:
+            if away.is_set():
+                raise sqlite3.OperationalError("disk I/O error")
+            return await really(transaction, write=write)
+
+        store.run = run
+        turning = await talk.start(QUESTION, context=ME, thread="t")
+        with pytest.raises(StorageError):
+            async for event in turning.follow():
+                if event.node == "respond":
+                    away.set()
+        with pytest.raises(StorageError):
+            await talk.ask("And a rug?", context=ME, thread="t")
+        away.clear()
+        await asyncio.sleep(PACE.lease + 0.2)
+        assert await talk.runner.take_up() == 1
+        said = await talk.messages(context=ME, thread="t")
+        assert [one.state for one in await entries(talk)] == ["done"]
+    assert [one["role"] for one in said] == ["user", "assistant"]
+    assert [one.outcome for one in telemetry.turns] == ["answered"]
+
+
+def child(folder: Path, place: str, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, mortal.__file__, str(folder), place, *more],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(mortal.__file__).parent)},
+    )
+
+
+async def killed(folder: Path, place: str, *more: str) -> None:
+    """Run a process that dies at a place, and wait until its lease has run out."""
+    process = child(folder, place, *more)
+    assert await asyncio.to_thread(process.wait) == 9
+    process.stdout.close()  # type: ignore[union-attr]
+    await asyncio.sleep(PACE.lease + 0.2)
+
+
+def ran(folder: Path) -> list[str]:
+    file = folder / "ran.txt"
+    return file.read_text().split() if file.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("place", "comer"),
+    [
+        ("node", "take_up"),
+        ("node", "message"),
+        ("model", "take_up"),
+        ("model", "retry"),
+        ("settle", "message"),
+        ("settle", "retry"),
+    ],
+)
+async def test_a_killed_turn_is_run_on_and_answered_once(
+    tmp_path: Path, place: str, comer: str
+) -> None:
+    """By whoever comes next, who says so; what it spent before is on its account."""
+    await killed(tmp_path, place, "key")
+    telemetry = FakeTelemetry()
+    async with Opened(tmp_path, mortal.services(tmp_path, telemetry=telemetry), PACE) as talk:
+        dead = (await entries(talk))[0]
+        assert dead.state == "running"
+        told: list[Event] = []
+        if comer == "take_up":
+            assert await talk.runner.take_up() == 1
+            assert await talk.runner.take_up() == 0
+        elif comer == "message":
+            told = await events(await talk.start("And a rug?", context=ME, thread="t"))
+        else:
+            retry = talk.start(QUESTION, context=ME, thread="t", request_key="key")
+            told = await events(await retry)
+            assert last(told).turn_id == dead.id
+        if told:
+            assert next(event for event in told if event.kind == "resumed").text == dead.id
+        first = (await entries(talk))[0]
+        again = await talk.ask(QUESTION, context=ME, thread="t", request_key="key")
+        said = await talk.messages(context=ME, thread="t")
+    assert again.turn_id == dead.id
+    assert again.outcome == "answered"
+    assert first.state == "done"
+    assert first.cost_usd == pytest.approx(0.501 if place == "model" else 0.001)
+    asked = [one["content"] for one in said if one["role"] == "user"]
+    assert asked == [QUESTION, "And a rug?"][: 2 if comer == "message" else 1]
+    assert len(said) == 2 * len(asked)
+    assert [one.turn for one in telemetry.turns].count(dead.id) == 1
+
+
+@pytest.mark.parametrize("place", ["before the tool", "tool", "after the tool"])
+async def test_a_killed_call_is_made_again_under_the_same_key(tmp_path: Path, place: str) -> None:
+    """For a tool that takes a key; nobody is asked anything."""
+    await killed(tmp_path, place)
+    before = ran(tmp_path)
+    async with Opened(tmp_path, mortal.services(tmp_path, acts=True), PACE) as talk:
+        assert await talk.runner.take_up() == 1
+        turn = await talk.last(context=ME, thread="t")
+    after = ran(tmp_path)
+    assert turn.outcome == "answered"
+    assert len(after) == len(before) + 1
+    assert len(set(after)) == 1
+
+
+@pytest.mark.parametrize("place", ["before the tool", "tool", "after the tool"])
+async def test_a_killed_call_without_a_key_is_asked_about(tmp_path: Path, place: str) -> None:
+    """It is not made again unless a person says so."""
+    await killed(tmp_path, place, "", "once")
+    before = ran(tmp_path)
+    parts = mortal.services(tmp_path, acts=True, idempotent=False)
+    async with Opened(tmp_path, parts, PACE) as talk:
+        assert await talk.runner.take_up() == 1
+        turn = await talk.last(context=ME, thread="t")
+        assert turn.interrupt is not None
+        assert (await entries(talk))[0].state == "awaiting"
+        assert ran(tmp_path) == before
+        name = str(turn.interrupt["interrupt_id"])
+        assert name.endswith("-again")
+        await talk.decide(True, context=ME, thread="t", interrupt_id=name)
+    assert len(ran(tmp_path)) == len(before) + 1
+
+
+async def test_a_done_call_is_not_made_again(tmp_path: Path) -> None:
+    """Killed after the result was noted: the turn goes on with that result."""
+    await killed(tmp_path, "settle after the tool")
+    assert len(ran(tmp_path)) == 1
+    async with Opened(tmp_path, mortal.services(tmp_path, acts=True), PACE) as talk:
+        assert await talk.runner.take_up() == 1
+        turn = await talk.last(context=ME, thread="t")
+        assert (await talk.turns.effects("acme", "t"))[0].state == "done"
+    assert turn.outcome == "answered"
+    assert len(ran(tmp_path)) == 1
+
+
+async def test_a_killed_waiter_is_not_stuck(tmp_path: Path) -> None:
+    """Its message is sent again under the same key, and runs."""
+    knowledge = SlowKnowledge()
+    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
+        running = await talk.start("Am I first here?", context=ME, thread="t")
+        await knowledge.searching()
+        process = child(tmp_path, "never", "key")
+        while len(await entries(talk)) < 2:
+            await asyncio.sleep(0.05)
+        process.kill()
+        await asyncio.to_thread(process.communicate)
+        knowledge.go.set()
+        await events(running)
+        turn = await talk.ask(QUESTION, context=ME, thread="t", request_key="key")
+        states = [one.state for one in await entries(talk)]
+    assert turn.outcome == "answered"
+    assert states == ["done", "done"]
+
+
+async def test_a_paused_process_is_fenced(tmp_path: Path) -> None:
+    """Its turn is run on elsewhere; when it wakes it writes nothing and tells that turn's end."""
+    process = child(tmp_path, "hang", "key")
+    while not (tmp_path / "hangs").exists():
+        await asyncio.sleep(0.02)
+    os.kill(process.pid, signal.SIGSTOP)
+    await asyncio.sleep(PACE.lease + 0.3)
+    telemetry = FakeTelemetry()
+    async with Opened(tmp_path, mortal.services(tmp_path, telemetry=telemetry), PACE) as talk:
+        assert await talk.runner.take_up() == 1
+        settled = await entries(talk)
+        (tmp_path / "go").touch()
+        os.kill(process.pid, signal.SIGCONT)
+        out, _ = await asyncio.to_thread(process.communicate)
+        assert await entries(talk) == settled
+        said = await talk.messages(context=ME, thread="t")
+    assert json.loads(out) == {"outcome": "answered", "turn": settled[0].id, "recorded": 0}
+    assert [one["role"] for one in said] == ["user", "assistant"]
+    assert len(telemetry.turns) == 1
+
+
+async def test_stop_reaches_a_turn_whose_process_died(tmp_path: Path) -> None:
+    """It is closed as cancelled instead of being run on."""
+    await killed(tmp_path, "before the tool")
+    async with Opened(tmp_path, mortal.services(tmp_path, acts=True), PACE) as talk:
+        await talk.cancel(context=ME, thread="t")
+        assert await talk.runner.take_up() == 1
+        assert [one.state for one in await entries(talk)] == ["cancelled"]
+    assert ran(tmp_path) == []
+
+
+async def test_cancelling_while_what_died_is_run_on_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The dead turn is closed, the new one never ran, and the thread is free at once."""
+    await killed(tmp_path, "node")
+    knowledge = SlowKnowledge()
+    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
+        turning = await talk.start("And a rug?", context=ME, thread="t")
+        await knowledge.searching()
+        await talk.cancel(context=ME, thread="t", turn=turning.entry.id)
+        with pytest.raises(AntiphonError):
+            async for event in turning.follow(after=1):
+                assert event.kind == "resumed"
+            raise ThreadBusy("nothing more came")
+        assert [one.state for one in await entries(talk)] == ["cancelled"]
+        knowledge.go.set()
+        began = time.perf_counter()
+        await talk.ask("And a rug?", context=ME, thread="t")
+    assert time.perf_counter() - began < PACE.lease
