@@ -139,6 +139,7 @@ QUIET = {
     "tools/models/providers.py",
     "evals/langsmith.py",
     "evals/bench/startup.py",
+    "evals/bench/drill/processes.py",
     "gateway/cli/doctor.py",
     "gateway/cli/serve.py",
 }

@@ -50,8 +50,8 @@ ROUNDS = 200
 WARM_UP = 20
 
 
-async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str, object]:
-    """Time `limit` alternating turns (200). `data` is not used: the sample help centre is asked."""
+async def run(*, limit: int | None = None) -> dict[str, object]:
+    """Time `limit` alternating turns (200). The sample help centre is asked."""
     began = time.perf_counter()
     rounds = limit or ROUNDS
     with tempfile.TemporaryDirectory() as folder:

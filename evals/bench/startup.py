@@ -18,8 +18,8 @@ NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """Set in some images and sandboxes; it would have every start compile what is not yet compiled."""
 
 
-async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str, object]:
-    """Time each command `limit` times (5), in turn; medians. `data` is not used.
+async def run(*, limit: int | None = None) -> dict[str, object]:
+    """Time each command `limit` times (5), in turn; medians.
 
     The knowledge is ingested beforehand; `first_ask_s` is the very first answer, with ingestion.
     """

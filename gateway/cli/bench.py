@@ -19,10 +19,23 @@ from antiphon.tools.errors import InputError
 def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
     data: Annotated[
-        Path, typer.Option("--data", metavar="PATH", exists=True, help="File or folder of data.")
-    ],
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            exists=True,
+            help="File or folder of data, for a bench that reads any.",
+        ),
+    ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Of the retrieval bench: local or weaviate.")
+        str | None,
+        typer.Option(
+            help="Of the retrieval bench: local or weaviate; of durability: sqlite or postgres."
+        ),
+    ] = None,
+    postgres_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Of durability: PostgreSQL, else that of the settings."),
     ] = None,
     train: Annotated[
         Path | None, typer.Option(metavar="PATH", exists=True, help="Data to learn from first.")
@@ -37,19 +50,21 @@ def bench(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the benchmark NAME on data.
+    """Run the benchmark NAME, on data where it reads any.
 
     An unknown NAME lists the known ones.
     """
     given = {
+        "data": data,
         "backend": backend,
+        "postgres_url": postgres_url,
         "train": train,
         "limit": limit,
         "language": language,
         "cache": cache or None,
     }
     options = {key: value for key, value in given.items() if value is not None}
-    report = _run(name, data, options)
+    report = _run(name, options)
     if as_json:
         emit(report)
     else:
@@ -66,7 +81,7 @@ def known() -> list[str]:
     )
 
 
-def _run(name: str, data: Path, options: Mapping[str, object]) -> dict[str, object]:
+def _run(name: str, options: Mapping[str, object]) -> dict[str, object]:
     import inspect
 
     if name not in known():
@@ -75,8 +90,13 @@ def _run(name: str, data: Path, options: Mapping[str, object]) -> dict[str, obje
     taken = inspect.signature(measure).parameters
     for option in options:
         if option not in taken:
-            raise InputError(f"the {name} bench takes no --{option}")
-    report = run(measure(data, **options))
+            raise InputError(f"the {name} bench takes no --{option.replace('_', '-')}")
+    for option, parameter in taken.items():
+        if parameter.default is parameter.empty and option not in options:
+            raise InputError(
+                f"the {name} bench needs --{option}", hint="Name a file or folder of data."
+            )
+    report = run(measure(**options))
     if not isinstance(report, dict):
         raise TypeError(f"the {name} bench returned no report")
     return report

@@ -1,0 +1,1 @@
+"""A drill: real servers that are killed at random while real clients use them."""
