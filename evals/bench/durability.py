@@ -39,7 +39,7 @@ from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import InputError
 
 KILLS = 200
-PEOPLE = 6
+PEOPLE = 12
 KEY = "drill-key"
 QUIET_S = 60.0
 """How long after the last answer the store may still have something to do."""

@@ -21,7 +21,7 @@ PATIENCE_S = 180.0
 """How long a client goes on until it takes its request for lost."""
 READ_S = 45.0
 """How long it waits for one try."""
-THREADS = 10
+THREADS = 30
 TALKS = 20
 """Requests on a thread before it makes room for a new one."""
 AGAIN = "-again"

@@ -54,8 +54,7 @@ class ModelLog:
 def model_server() -> Iterator[tuple[str, ModelLog]]:
     """Serve on a free port; yield the base URL and the log."""
     log = ModelLog()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _endpoint(log))
-    server.daemon_threads = True
+    server = _Quiet(("127.0.0.1", 0), _endpoint(log))
     thread = threading.Thread(target=server.serve_forever, name="drill-model", daemon=True)
     thread.start()
     try:
@@ -64,6 +63,13 @@ def model_server() -> Iterator[tuple[str, ModelLog]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of callers that were killed."""
 
 
 def _endpoint(log: ModelLog) -> type[BaseHTTPRequestHandler]:

@@ -21,7 +21,7 @@ from antiphon.tools.errors import AntiphonError
 
 START_S = 90.0
 """How long a server may take until it is ready."""
-LONGEST_PAUSE_S = 1.5
+LONGEST_PAUSE_S = 3.0
 AIMED = 0.5
 """Share of the kills that wait until a tool was chosen, so that many land around its call."""
 CALM = 0.9
