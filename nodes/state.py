@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Annotated, Literal, Protocol, TypedDict, cast
+from typing import Annotated, Literal, Protocol, Self, TypedDict, cast
 
 from langchain_core.messages import (
+    AIMessage,
     AnyMessage,
     BaseMessage,
     HumanMessage,
@@ -179,11 +180,42 @@ def conversation(left: list[AnyMessage], right: object) -> list[AnyMessage]:
     ]
 
 
+_ROWS: dict[str, type[HumanMessage] | type[AIMessage]] = {"human": HumanMessage, "ai": AIMessage}
+_IN_A_ROW = {"content", "id", "response_metadata", "type"}
+"""Fields of a message that a row holds; one that sets any other is kept whole."""
+
+
+def _row(message: AnyMessage) -> object:
+    kind = _ROWS.get(message.type)
+    plain = isinstance(message.content, str) and message.model_fields_set <= _IN_A_ROW
+    if type(message) is not kind or not plain:
+        return message
+    return [message.type, message.id, message.content, message.response_metadata]
+
+
+def _message(kept: object) -> AnyMessage:
+    if not isinstance(kept, list | tuple):
+        return cast("AnyMessage", kept)
+    kind, name, content, metadata = kept
+    return _ROWS[kind](content=content, id=name, response_metadata=metadata)
+
+
 class Conversation(BinaryOperatorAggregate[list[AnyMessage]]):
     """The channel of the conversation: everything goes through `conversation`.
 
-    LangGraph lets a write ask to replace a channel's value whole; here it may not.
+    LangGraph lets a write ask to replace a channel's value whole; here it may not. Each step's
+    checkpoint holds every message, so each is kept as a short row of plain values.
     """
+
+    def checkpoint(self) -> list[AnyMessage]:
+        """Return what is kept."""
+        return cast("list[AnyMessage]", [_row(message) for message in self.value])
+
+    def from_checkpoint(self, checkpoint: list[AnyMessage]) -> Self:
+        """Return the channel with what was kept; an earlier release kept messages as they are."""
+        channel = super().from_checkpoint(checkpoint)
+        channel.value = [_message(kept) for kept in channel.value]
+        return channel
 
     def update(self, values: Sequence[list[AnyMessage]]) -> bool:
         """Join each write."""

@@ -65,7 +65,9 @@ async def run(
         faults = judge(evidence)
     _tell_faults(faults)
     sent = [one for story in evidence.stories for one in story.sent]
-    waits = [one.answered - one.interrupted for one in sent if one.interrupted and one.answered]
+    cut = [one for one in sent if one.cuts and one.answered]
+    waits = [one.answered - one.cuts[-1] for one in cut]
+    whole = [one.answered - one.cuts[0] for one in cut]
     figures = {
         "lost": len(faults.lost),
         "doubled": len(faults.doubled),
@@ -74,8 +76,9 @@ async def run(
         "kills": kills,
         "resume_p95_s": quantile(waits, 0.95) if waits else 0.0,
         "resume_p50_s": quantile(waits, 0.5) if waits else 0.0,
+        "from_first_kill_p95_s": quantile(whole, 0.95) if whole else 0.0,
         "turns": len(sent),
-        "interrupted": len(waits),
+        "interrupted": len(cut),
         "asked_again": sum(story.asked_again for story in evidence.stories),
         "closed": given_up(evidence.stories),
         "model_calls": len(evidence.seen),
@@ -146,7 +149,7 @@ class _Drill:
             for thread in threads
             if not (await clients.tell("question", thread)).last.answered
         ]
-        interrupted = [one for story in stories for one in story.sent if one.interrupted]
+        interrupted = [one for story in stories for one in story.sent if one.cuts]
         repeated = {one.key: await clients.once_more(one) for one in _turns(interrupted)}
         states = {thread: await clients.state(thread) for thread in threads}
         stored = await self._at_rest()

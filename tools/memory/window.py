@@ -23,12 +23,13 @@ def latest(
     messages: Sequence[BaseMessage], tokens: TokenCounter, budget: int
 ) -> tuple[BaseMessage, ...]:
     """Return the latest whole turns within the budget; the last turn always, whatever it costs."""
-    kept: list[BaseMessage] = []
+    kept, taken = 0, 0
     for turn in reversed(turns(messages)):
-        if kept and tokens.count_messages([*turn, *kept]) > budget:
+        taken += tokens.count_messages(turn)
+        if kept and taken > budget:
             break
-        kept = [*turn, *kept]
-    return tuple(kept)
+        kept += len(turn)
+    return tuple(messages[len(messages) - kept :])
 
 
 def split(

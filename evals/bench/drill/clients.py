@@ -37,8 +37,8 @@ class Sent:
     key: str
     body: Mapping[str, object]
     tries: int = 0
-    interrupted: float = 0.0
-    """When the server that first had it was killed; 0: it was not."""
+    cuts: list[float] = field(default_factory=list)
+    """When servers were killed that had it."""
     answered: float = 0.0
     status: int = 0
     turn: dict[str, Any] = field(default_factory=dict)
@@ -168,8 +168,8 @@ class Clients:
                 told = said.json()
             except (httpx.HTTPError, ValueError):
                 await asyncio.sleep(0.05)
-                if not sent.interrupted and server.killed and server.killed[-1] >= tried:
-                    sent.interrupted = server.killed[-1]
+                if server.killed and server.killed[-1] >= tried:
+                    sent.cuts.append(server.killed[-1])
                 continue
             sent.status = said.status_code
             if said.status_code == 200 or _final(said.status_code, told):

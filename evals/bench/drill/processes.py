@@ -21,11 +21,12 @@ from antiphon.tools.errors import AntiphonError
 
 START_S = 90.0
 """How long a server may take until it is ready."""
-LONGEST_PAUSE_S = 3.0
+LONGEST_LIFE_S = 12.0
+"""How long a server that is up lives at most."""
 AIMED = 0.5
 """Share of the kills that wait until a tool was chosen, so that many land around its call."""
-CALM = 0.9
-"""Share of the kills that take a server which is up; the others any."""
+EARLY = 0.1
+"""Share of the servers that may be killed again before they are up."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,28 +111,41 @@ async def kill_at_random(
     tell: Callable[[int], None],
     chance: random.Random,
 ) -> None:
-    """Kill one of the servers again and again, starting each anew; return when all are up.
+    """Kill the servers again and again, each at its own moments; return when all are up again.
 
-    Now and then it is one that has not come up yet. Raises AntiphonError when one does not.
+    Raises AntiphonError when one does not come up.
     """
-    async with asyncio.TaskGroup() as starting:
-        for number in range(1, kills + 1):
-            while not any(server.up.is_set() for server in servers):
-                await asyncio.sleep(0.02)
-            await _pause(chose, chance)
-            ready = [server for server in servers if server.up.is_set()]
-            victim = chance.choice(ready if ready and chance.random() < CALM else servers)
-            victim.kill()
-            starting.create_task(victim.start())
+    numbers = iter(range(1, kills + 1))
+
+    async def live(server: Server) -> None:
+        for number in numbers:
+            await _moment(chose, chance)
+            server.kill()
             tell(number)
+            starting = asyncio.create_task(server.start())
+            await asyncio.wait([starting], timeout=_patience(chance))
+            if starting.done():
+                await starting
+        if not server.up.is_set():
+            server.kill()
+            await server.start()
+
+    async with asyncio.TaskGroup() as lives:
+        for server in servers:
+            lives.create_task(live(server))
 
 
-async def _pause(chose: threading.Event, chance: random.Random) -> None:
-    """Wait for the next kill: some moment, or one soon after a tool was chosen."""
-    await asyncio.sleep(chance.uniform(0, LONGEST_PAUSE_S))
+def _patience(chance: random.Random) -> float | None:
+    """Return how long a server is given to come up; None: as long as it takes."""
+    return chance.uniform(0, 4) if chance.random() < EARLY else None
+
+
+async def _moment(chose: threading.Event, chance: random.Random) -> None:
+    """Wait for a moment to kill at: any, or one soon after a tool was chosen."""
+    await asyncio.sleep(chance.uniform(0, LONGEST_LIFE_S))
     if chance.random() < AIMED:
         chose.clear()
-        for _ in range(200):
+        for _ in range(400):
             if chose.is_set():
                 await asyncio.sleep(chance.uniform(0, 0.2))
                 return

@@ -71,9 +71,7 @@ def ledger_of(data_dir: Path) -> Path:
 def _done(name: str, reference: str, config: RunnableConfig) -> dict[str, str]:
     given = config.get("configurable", {})
     _work()
-    entry = Entry(
-        tool=name, reference=reference, key=str(given["idempotency_key"]), at=time.time()
-    )
+    entry = Entry(tool=name, reference=reference, key=str(given["idempotency_key"]), at=time.time())
     # The runtime names the assistant's own folder within its data.
     _append(ledger_of(Path(given["data_dir"]).parent), json.dumps(asdict(entry)) + "\n")
     _work()
