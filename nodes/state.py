@@ -180,7 +180,7 @@ def conversation(left: list[AnyMessage], right: object) -> list[AnyMessage]:
     ]
 
 
-_ROWS: dict[str, type[HumanMessage] | type[AIMessage]] = {"human": HumanMessage, "ai": AIMessage}
+_ROWS: dict[str, type[HumanMessage | AIMessage]] = {"human": HumanMessage, "ai": AIMessage}
 _IN_A_ROW = {"content", "id", "response_metadata", "type"}
 """Fields of a message that a row holds; one that sets any other is kept whole."""
 

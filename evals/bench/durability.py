@@ -115,7 +115,7 @@ class _Drill:
             Server(port=free_port(), env=env, log=folder / f"server-{number}.log")
             for number in (1, 2)
         ]
-        self._chance = random.Random()  # noqa: S311 - chaos, no secret
+        self._chance = random.Random()
         self._clients = Clients(self._servers, self._data, key=KEY, chance=self._chance)
 
     async def run(self, kills: int) -> Evidence:

@@ -345,7 +345,7 @@ async def test_a_store_that_goes_away_loses_nothing(tmp_path: Path) -> None:
 
 
 def child(folder: Path, place: str, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [sys.executable, mortal.__file__, str(folder), place, *more],
         stdout=subprocess.PIPE,
         text=True,

@@ -80,7 +80,7 @@ def _endpoint(log: ModelLog) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["content-length"]))
             asked = json.loads(body)
             number = log.note(_reference(asked["messages"]))
-            time.sleep(random.uniform(*SLOW_S))  # noqa: S311
+            time.sleep(random.uniform(*SLOW_S))
             said = reply(asked["messages"], tools=bool(asked.get("tools")), number=number)
             if said.get("tool_calls"):
                 log.chose.set()

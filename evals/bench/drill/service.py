@@ -89,4 +89,4 @@ def _append(path: Path, line: str) -> None:
 
 
 def _work() -> None:
-    time.sleep(random.uniform(*SLOW_S))  # noqa: S311 - a pause, no secret
+    time.sleep(random.uniform(*SLOW_S))

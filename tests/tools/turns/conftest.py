@@ -37,9 +37,7 @@ def postgres_url() -> Iterator[str]:
         port = probe.getsockname()[1]
 
     def run(*command: str) -> None:
-        subprocess.run(  # noqa: S603
-            [*prefix, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder
-        )
+        subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
 
     data, control = str(folder / "data"), str(BINARIES / "pg_ctl")
     run(str(BINARIES / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N")

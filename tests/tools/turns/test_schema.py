@@ -66,12 +66,12 @@ async def _saver(database: Database) -> Any:
         import aiosqlite
         from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-        sqlite = AsyncSqliteSaver(await aiosqlite.connect(database._path))  # noqa: SLF001
+        sqlite = AsyncSqliteSaver(await aiosqlite.connect(database._path))
         await sqlite.setup()
         return sqlite
     from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-    postgres = AsyncPostgresSaver(database._pool)  # type: ignore[attr-defined]  # noqa: SLF001
+    postgres = AsyncPostgresSaver(database._pool)  # type: ignore[attr-defined]
     await postgres.setup()
     return postgres
 
