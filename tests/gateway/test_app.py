@@ -320,14 +320,16 @@ async def test_readiness_names_what_is_down(tmp_path: Path) -> None:
     assert reply.json() == {"ready": False, "threads": "ok", "knowledge": "knowledge_unavailable"}
 
 
-class Unlisted(Conversations):
-    async def threads(self, *, context: Context) -> list[str]:
-        raise AssertionError("readiness is no reason to read every checkpoint")
+class Unlisted(SqlTurns):
+    async def threads(
+        self, tenant: str, owner: str, *, limit: int, before: tuple[float, str] | None = None
+    ) -> list[ThreadRecord]:
+        raise AssertionError("readiness is no reason to list threads")
 
 
 async def test_readiness_asks_the_database_and_reads_no_thread(tmp_path: Path) -> None:
     """It looks at the file, not at what is in it, and says when the file is no database."""
-    async with served(tmp_path, conversations=Unlisted) as app, calling(app) as http:
+    async with served(tmp_path, turns=Unlisted) as app, calling(app) as http:
         await http.post(RUN, json={"message": QUESTION})
         assert (await http.get("/ready")).json()["threads"] == "ok"
         for path in tmp_path.glob("threads.db*"):

@@ -19,7 +19,7 @@ from weaviate_process import free_ports
 from antiphon.graphs.answers import ANSWERS, RedisAnswers, open_cache, prune_answers
 from antiphon.graphs.assembly import compile_conversation
 from antiphon.graphs.settings import Settings
-from antiphon.nodes.state import Context
+from antiphon.nodes.state import Context, Input
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import SettingsError, StorageError
 
@@ -47,9 +47,9 @@ async def answers(url: str, folder: Path) -> AsyncIterator[RedisAnswers]:
 
 async def turn(cache: BaseCache[CachedAnswer]) -> tuple[bool, str, list[str]]:
     graph = compile_conversation(fake_services(cache=cache))
-    given = {"messages": [HumanMessage(content=QUESTION)]}
+    given: Input = {"messages": [HumanMessage(content=QUESTION)]}
     said = await graph.ainvoke(
-        given,  # type: ignore[arg-type]
+        given,
         context=Context(tenant="acme"),
         output_keys=["cached", "outcome", "trail"],
     )
