@@ -264,3 +264,31 @@ async def test_a_turn_that_is_stopped_as_it_ends_has_ended(tmp_path: Path) -> No
             again = await talk.ask("And a rug?", context=ME, thread="t")
         states = [entry.state for entry in await talk.turns.turns("acme", "t")]
     assert (again.outcome, states) == ("answered", ["done", "done"])
+
+
+async def test_a_message_that_is_stopped_as_it_gets_its_thread_gives_it_back(
+    tmp_path: Path,
+) -> None:
+    """The lease was granted, and nobody hears of it: the next message need not wait it out."""
+    granted = asyncio.Event()
+
+    class Granting(SqlTurns):
+        async def acquire(self, *given: Any, **named: Any) -> Any:
+            lease = await super().acquire(*given, **named)
+            if lease is not None:
+                granted.set()
+                await asyncio.sleep(60)
+            return lease
+
+    async with Opened(tmp_path) as talk:
+        first = await talk.start(QUESTION, context=ME, thread="t")
+        talk.runner.turns = Granting(talk.runner.turns.database)  # type: ignore[attr-defined]
+        second = await talk.start("And a rug?", context=ME, thread="t")
+        await granted.wait()
+        await talk.runner.cancel(second.entry)
+        talk.runner.turns = talk.turns
+        async with asyncio.timeout(2):
+            turn = await talk.ask("And a clock?", context=ME, thread="t")
+        said = await talk.messages(context=ME, thread="t")
+    assert (first.ended, turn.outcome) == (True, "answered")
+    assert [one["content"] for one in said if one["role"] == "user"] == [QUESTION, "And a clock?"]
