@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from antiphon.tools.errors import SettingsError
@@ -15,7 +16,9 @@ from antiphon.tools.errors import SettingsError
 class Settings(BaseSettings):
     """Every `ANTIPHON_*` variable, with the default that needs no server and no key."""
 
-    model_config = SettingsConfigDict(env_prefix="ANTIPHON_", env_file=None, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="ANTIPHON_", env_file=None, extra="ignore", hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("antiphon", appauthor=False)),
@@ -69,6 +72,17 @@ class Settings(BaseSettings):
         description="Send traces to LangSmith (needs LANGSMITH_API_KEY); off: nothing leaves.",
     )
     alert_webhook: str = Field(default="", description="URL that incident notices are posted to.")
+
+    @field_validator("model_url", "weaviate_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        """Refuse what cannot be taken apart here, where no message repeats it."""
+        try:
+            parts = urlsplit(value)
+            _ = (parts.hostname, parts.port)
+        except ValueError:
+            raise ValueError("not a URL: write http(s)://host:port") from None
+        return value
 
 
 def read_settings() -> Settings:

@@ -16,6 +16,7 @@ from antiphon.gateway.cli.opening import opened, run
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant
 from antiphon.gateway.cli.output import console, emit, table, visible
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.privacy import shown
 from antiphon.tools.private import private_folder
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _settings(settings: Settings) -> Iterator[dict[str, str]]:
 
     for name, field in type(settings).model_fields.items():
         value, default = getattr(settings, name), field.get_default(call_default_factory=True)
+        if name.endswith("_url") and isinstance(value, str):
+            value = shown(value)
         secret = isinstance(value, SecretStr)
         yield {
             "name": f"ANTIPHON_{name.upper()}",
@@ -183,8 +186,9 @@ async def _reached(name: str, variable: str, url: str) -> Row:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme, 0)
-    except ValueError as error:
-        return Row(name=name, status="failed", detail=f"not an address: {error}", remedy=remedy)
+    except ValueError:
+        # Its own words may hold part of a password that was taken for the port.
+        return Row(name=name, status="failed", detail="not an address", remedy=remedy)
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), REACH_S)
         writer.close()

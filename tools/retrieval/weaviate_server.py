@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from antiphon.tools.errors import KnowledgeError, KnowledgeUnavailable, SettingsError
+from antiphon.tools.privacy import shown
 from antiphon.tools.resilience import Breaker
 from antiphon.tools.retrieval.weaviate_session import Session
 
@@ -49,7 +50,7 @@ def address(url: str, *, grpc_port: int) -> Address:
     except ValueError:
         host, port = "", None
     if not host or parts.scheme not in {"http", "https"}:
-        raise SettingsError(f"not a Weaviate address: {url!r}", hint="http(s)://host:port")
+        raise SettingsError(f"not a Weaviate address: {shown(url)!r}", hint="http(s)://host:port")
     secure = parts.scheme == "https"
     port = port or (443 if secure else 8080)
     if host.endswith(CLOUD):
@@ -65,7 +66,7 @@ class Server:
     ) -> None:
         """Connect to nothing yet."""
         self._address = address(url, grpc_port=grpc_port)
-        self.url = url
+        self.url = shown(url)
         self._key = key
         self._deadline_s = deadline_s
         self._breaker = breaker or Breaker()
