@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -151,7 +150,7 @@ def _prune(path: Path) -> Pruned:
     if not path.is_file():
         return Pruned(answers=0, freed_bytes=0)
     before = _size(path)
-    now = dt.datetime.now(dt.UTC).timestamp()
+    now = time.time()
     with (
         storage_errors(ANSWERS),
         closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as db,

@@ -31,6 +31,7 @@ from antiphon.graphs.services import Services, unattended
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.settling import Settlement
 from antiphon.graphs.threads import Conversations
+from antiphon.graphs.traced import traced
 from antiphon.prompts.library import PromptError, PromptFiles
 from antiphon.tools.errors import AntiphonError, AssistantError
 from antiphon.tools.guards.build import build_guard
@@ -53,6 +54,7 @@ from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.telemetry import Alert
 from antiphon.tools.telemetry.logs import build_log
 from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry, load_hash_key
+from antiphon.tools.telemetry.tracing import OFF, Tracing, open_tracing
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import ToolSpec
 from antiphon.tools.toolbox.executor import AssistantToolbox
@@ -178,12 +180,14 @@ async def open_runtime(
         *([on_call.take_up()] if services.respond_to is on_call else []),
     )
     await Ready(services)()
+    tracing = await asyncio.to_thread(open_tracing, enabled=settings.langsmith)
     try:
         async with open_persistence(settings, folder) as persistence:
             conversations = converse(
                 services,
                 persistence,
                 prepare=_prepare(services.knowledge) if patience_s is None else None,
+                tracing=tracing,
             )
             try:
                 yield Runtime(
@@ -199,7 +203,7 @@ async def open_runtime(
     finally:
         await starting
         await on_call.drain()
-        for part in (services.knowledge, services.cache):
+        for part in (services.knowledge, services.cache, tracing):
             await _close(part)
 
 
@@ -226,12 +230,15 @@ def converse(
     *,
     prepare: Callable[[str], Awaitable[None]] | None = None,
     pace: Pace = DEFAULT_PACE,
+    tracing: Tracing = OFF,
 ) -> Conversations:
     """Compile the table over open databases and return its conversations."""
     services = replace(services, effects=KeptEffects(persistence.turns))
     retention = retention_of(services.assistant, persistence.turns)
     settlement = Settlement(
-        graph=compile_conversation(services, persistence.saver, persistence.store),
+        graph=compile_conversation(
+            services, persistence.saver, persistence.store, tracing=tracing
+        ),
         turns=persistence.turns,
         telemetry=services.telemetry,
         aftermath=aftermath(services),
@@ -258,13 +265,16 @@ def compile_conversation(
     services: Services,
     saver: BaseCheckpointSaver[str] | None = None,
     store: BaseStore | None = None,
+    *,
+    tracing: Tracing = OFF,
 ) -> Graph:
-    """Compile the table under its public name."""
-    return (
+    """Compile the table under its public name; its runs are traced as `tracing` says alone."""
+    graph = (
         build_conversation(services)
         .compile(checkpointer=saver, store=store, name="conversation")
         .with_config(recursion_limit=MOST_STEPS)
     )
+    return traced(graph, tracing)
 
 
 def build_services(
@@ -358,7 +368,7 @@ def build_responder(settings: Settings, services: Services, folder: Path) -> Res
         works=works,
     ).compile(name="incident")
     return Responder(
-        graph,
+        traced(graph),
         switches=services.switches,
         incidents=incidents,
         notifier=notifier,

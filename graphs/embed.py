@@ -16,6 +16,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from antiphon.graphs.assembly import MOST_STEPS, Ready, compile_conversation
 from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context, Input
+from antiphon.tools.telemetry.tracing import OFF, Tracing
 
 HostState = Mapping[str, object]
 """Whatever the host keeps; read by `question` and `context` only."""
@@ -35,6 +36,7 @@ def as_node(
     context: Context | Callable[[HostState], Context] | None = None,
     question: Callable[[HostState], str] | None = None,
     answer: Callable[[str, Mapping[str, object]], dict[str, object]] | None = None,
+    tracing: Tracing = OFF,
 ) -> HostNode:
     """Return a node that runs one turn of the conversation inside a host graph.
 
@@ -48,8 +50,10 @@ def as_node(
         context: whose turn it is; fixed, or read from the host's state.
         question: the text in the host's state; by default its last message.
         answer: the host's update, from the answer and the whole result; by default an AI message.
+        tracing: where the conversation's own steps are traced, as `open_tracing` returns it. A
+            host's tracer sees the node's state and never what happens inside.
     """
-    graph = compile_conversation(services)
+    graph = compile_conversation(services, tracing=tracing)
     # True: the conversation keeps its own history over the host's turns.
     graph.checkpointer = True
     ready = Ready(services)
@@ -71,13 +75,14 @@ def as_tool(
     context: Context | None = None,
     name: str = "ask_help_desk",
     description: str = "",
+    tracing: Tracing = OFF,
 ) -> BaseTool:
     """Return a tool that puts one self-contained question to the conversation.
 
     Each call is a thread of its own; an action that needs approval interrupts the agent that
-    called the tool.
+    called the tool. A host's tracer sees question and answer, `tracing` the steps between.
     """
-    graph = compile_conversation(services)
+    graph = compile_conversation(services, tracing=tracing)
     knobs, ready = context or Context(), Ready(services)
 
     async def run(question: str, config: RunnableConfig) -> str:

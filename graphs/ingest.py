@@ -14,6 +14,7 @@ from typing import Literal, cast
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import RetryPolicy
 
+from antiphon.graphs.traced import traced
 from antiphon.nodes.ingest import (
     Fetch,
     Growth,
@@ -159,7 +160,8 @@ async def ingest_paths(
         vanished = await asyncio.to_thread(origins.vanished, context.tenant, given)
         context = replace(context, vanished=vanished)
     sources += tuple(page(url) for url in dict.fromkeys(urls))
-    graph = build_ingest(knowledge, tokens, redactor=redactor, fetch=fetch).compile(name="ingest")
+    table = build_ingest(knowledge, tokens, redactor=redactor, fetch=fetch)
+    graph = traced(table.compile(name="ingest"))
     report = Report()
     steps = graph.astream(
         {"sources": sources},

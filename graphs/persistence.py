@@ -100,8 +100,8 @@ async def open_persistence(settings: Settings, folder: Path) -> AsyncIterator[Pe
 
 
 async def _postgres(url: str, stack: AsyncExitStack) -> Persistence:
-    pool, saver, store = await postgres.open_postgres(url, stack, serializer())
     with storage_errors():
+        pool, saver, store = await postgres.open_postgres(url, stack, serializer())
         turns = await _fenced(PostgresDatabase(pool), stack)
     return Persistence(saver=saver, store=store, turns=turns, together=True, pool=pool)
 

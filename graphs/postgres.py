@@ -49,7 +49,7 @@ async def open_postgres(
 ) -> tuple[AsyncConnectionPool[Any], BaseCheckpointSaver[str], BaseStore]:
     """Open the pool, with the checkpointer and the store on it and their tables up to date.
 
-    Raises SettingsError, StorageError.
+    Raises SettingsError, StorageUnavailable, StorageBusy, and what `mapped` knows.
     """
     try:
         import psycopg
@@ -83,13 +83,12 @@ async def open_postgres(
     except TimeoutError as error:
         raise _away() from error
     except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:
-            raise SettingsError(
-                f"{VARIABLE} cannot be read", hint="postgresql://user:password@host:port/database"
-            ) from None
-        raise (mapped(error) or error) from error
-    except psycopg.Error as error:
-        raise (mapped(error) or error) from error
+        if error.sqlstate is not None:
+            raise
+        # What was written is quoted in it.
+        raise SettingsError(
+            f"{VARIABLE} cannot be read", hint="postgresql://user:password@host:port/database"
+        ) from None
     return pool, saver, store
 
 

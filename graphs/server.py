@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph.state import CompiledStateGraph
 
 from antiphon.graphs.assembly import (
     OnCall,
@@ -29,15 +28,17 @@ from antiphon.graphs.persistence import STORED
 from antiphon.graphs.runner import Graph
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
+from antiphon.graphs.traced import Traced
 from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.errors import AntiphonError
+from antiphon.tools.telemetry.tracing import open_tracing
 
 _built: dict[str, Graph] = {}
 _parts: list[tuple[Services, OnCall, Graph]] = []
 _building = threading.Lock()
 
 
-class Served(CompiledStateGraph[State, Context, Input, Output]):
+class Served(Traced[State, Context, Input, Output]):
     """The conversation, with our types allowed in whatever checkpointer the server gives it.
 
     With LANGGRAPH_STRICT_MSGPACK a checkpointer brings back listed types only. Compiling lists
@@ -84,5 +85,6 @@ def _build() -> tuple[Services, OnCall, Graph]:
     assistant = load_assistant(settings.assistant or sample_folder())
     services = build_services(settings, assistant, PATIENCE_S)
     on_call = OnCall(settings, services, data_folder(settings, assistant))
-    graph = compile_conversation(replace(services, respond_to=on_call))
+    tracing = open_tracing(enabled=settings.langsmith)
+    graph = compile_conversation(replace(services, respond_to=on_call), tracing=tracing)
     return services, on_call, Served(**vars(graph))

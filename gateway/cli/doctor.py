@@ -258,8 +258,17 @@ def _model(runtime: Runtime) -> Row:
 
 
 def _langsmith(settings: Settings) -> Row:
-    state = "on: traces are sent" if settings.langsmith else "off: nothing is sent"
-    return Row(name="LangSmith", status="ok", detail=state)
+    """Say what leaves: the setting decides, whatever LANGSMITH_TRACING says."""
+    from antiphon.tools.telemetry.tracing import destination, open_tracing
+
+    if not settings.langsmith:
+        return Row(name="LangSmith", status="ok", detail="off: no run is traced")
+    try:
+        open_tracing(enabled=True)
+        detail = f"on: every run is traced to {destination()}, personal data masked"
+    except AntiphonError as error:
+        return Row(name="LangSmith", status="failed", detail=error.message, remedy=error.hint)
+    return Row(name="LangSmith", status="ok", detail=detail)
 
 
 def _extras() -> Iterator[Row]:

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from antiphon.graphs.assembly import compile_conversation
 from antiphon.graphs.services import Services
 from antiphon.nodes import cached
-from antiphon.nodes.state import Context
+from antiphon.nodes.state import Context, Input
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import KnowledgeUnavailable, StorageBusy
 from antiphon.tools.retrieval import Inventory
@@ -67,9 +67,9 @@ class Unversioned(FakeKnowledge):
 
 
 async def run(services: Services) -> dict[str, object]:
-    given = {"messages": [HumanMessage(content=QUESTION)]}
+    given: Input = {"messages": [HumanMessage(content=QUESTION)]}
     said: dict[str, object] = await compile_conversation(services).ainvoke(
-        given,  # type: ignore[arg-type]
+        given,
         context=Context(tenant="acme"),
         output_keys=["cached", "outcome", "trail", "failure", "cache_key"],
     )
@@ -88,7 +88,8 @@ async def test_a_broken_cache_costs_the_cache(
     """The turn takes its whole path to the answer, is not recovered, and the fault is counted."""
     monkeypatch.setattr(cached, "CACHE_S", 0.1)
     before = faults()
-    services = fake_services(cache=Broken(**{where: True}, error=error))  # type: ignore[arg-type]
+    broken = Broken(reading=where == "reading", writing=where == "writing", error=error)
+    services = fake_services(cache=broken)
     began = time.perf_counter()
     for _ in range(2):
         said = await run(services)
