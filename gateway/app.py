@@ -9,12 +9,15 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.gateway import openai, ops, threads
-from antiphon.gateway.auth import Keys, keys_of
+from antiphon.gateway.auth import Keys, from_elsewhere, keys_of, stranger
 from antiphon.graphs.assembly import Runtime, open_runtime
 from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.settings import Settings, read_settings
@@ -64,6 +67,7 @@ def create_app(
                 tending.cancel()
 
     guarded = _guard(keys)
+    hosts = [host.strip() for host in configured.allowed_hosts.split(",") if host.strip()]
     thread = "/v1/threads/{thread}"
     return Starlette(
         routes=[
@@ -83,9 +87,40 @@ def create_app(
             Route("/metrics", ops.metrics, methods=["GET"]),
             Route("/incidents", guarded(ops.incidents), methods=["GET"]),
         ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts or ["*"], www_redirect=False)
+            if keys
+            else Middleware(ThisMachineOnly)
+        ],
         lifespan=lifespan,
         exception_handlers={AntiphonError: _told, HTTPException: _http, Exception: _unforeseen},
     )
+
+
+class ThisMachineOnly:
+    """Lets nobody else in where no key is asked for, nor a web page that this machine shows."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand in front of `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through or answer it with 403."""
+        if scope["type"] == "http":
+            request = HTTPConnection(scope)
+            origin = request.headers.get("origin", "")
+            why = stranger(request)
+            if not why and origin and from_elsewhere(origin):
+                why = "it was sent by a page from elsewhere"
+            if why:
+                reply = _error(
+                    403, "forbidden", f"the request is refused: {why}",
+                    "Without API keys only this machine is served, as localhost and without a "
+                    "proxy. Set ANTIPHON_API_KEYS to serve others.",
+                )  # fmt: skip
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _guard(keys: Keys) -> Callable[[Endpoint], Endpoint]:
@@ -140,7 +175,12 @@ def _error(status: int, code: str, message: str, hint: str) -> Response:
     return JSONResponse(body, status_code=status)
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
 _STATUS: dict[type[AntiphonError], int] = {
     UnknownThread: 404,
     Forbidden: 403,

@@ -14,12 +14,17 @@ from functools import cache
 from typing import Any, cast
 
 from langgraph_sdk import Auth
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import SettingsError
 
 _NAME = re.compile(r"[\w.@:-]{1,128}")
+FORWARDING = (
+    "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via",
+    "cf-connecting-ip",
+)  # fmt: skip
+"""Headers by which proxies and tunnels show themselves."""
 _FORM = "Write key=tenant, key=tenant/user or key=tenant/user+debug, separated by commas."
 
 
@@ -101,9 +106,10 @@ async def authenticate(request: Request) -> Auth.types.MinimalUserDict:
     """Name the caller; without configured keys only this machine is served."""
     keys = _server_keys()
     if not keys:
-        if request.client is not None and not _local(request.client.host):
+        why = stranger(request)
+        if why:
             raise Auth.exceptions.HTTPException(
-                status_code=401, detail="set ANTIPHON_API_KEYS to serve other machines"
+                status_code=401, detail=f"{why}: set ANTIPHON_API_KEYS to serve other machines"
             )
         # No tenant here: the run's context chooses it, as on the command line.
         return {"identity": "anyone"}
@@ -147,8 +153,37 @@ def _server_keys() -> Keys:
     return keys_of(read_settings())
 
 
-def _local(host: str) -> bool:
+def stranger(request: HTTPConnection) -> str:
+    """Return why a request does not come from this machine; empty when nothing says so.
+
+    An address of this machine is not enough: a proxy or a tunnel has one, and so has a web page
+    whose name was made to point here.
+    """
+    headers = request.headers
+    if request.client is not None and not local(request.client.host):
+        return "it comes from another machine"
+    if any(name in headers for name in FORWARDING):
+        return "it was forwarded by a proxy"
+    if not local(_host(headers.get("host", ""))):
+        return "it is for another host than this machine"
+    return ""
+
+
+def from_elsewhere(origin: str) -> bool:
+    """Say whether an Origin header names a page that this machine does not serve."""
+    return not local(_host(origin.partition("://")[2]))
+
+
+def local(host: str) -> bool:
+    """Say whether a name or an address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host.lower() == "localhost"
+
+
+def _host(header: str) -> str:
+    """Return the name in a Host header, without its port."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.rpartition(":")[0] or header

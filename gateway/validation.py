@@ -16,22 +16,32 @@ from antiphon.tools.locales import language_tag
 
 MAX_BODY_BYTES = 1_048_576
 MAX_KEY_CHARS = 255
+JSON = "application/json"
 _MOST_SAID = 5
+_LONGEST_NAME = 60
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class _Form(BaseModel):
+class _Theirs(BaseModel):
+    """A shape of OpenAI or LangGraph clients: what we have no use for is passed over."""
+
     model_config = ConfigDict(extra="ignore")
 
 
-class Part(_Form):
+class _Ours(BaseModel):
+    """A shape of our own: a key that we do not know is a slip that would go unnoticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Part(_Theirs):
     """A piece of a message; only text is read."""
 
     type: str = "text"
     text: str = ""
 
 
-class Message(_Form):
+class Message(_Theirs):
     """A chat message as OpenAI and LangGraph clients send it."""
 
     role: Literal["user", "human", "assistant", "ai", "system", "developer", "tool"] = "user"
@@ -45,7 +55,7 @@ class Message(_Form):
         return self.content or ""
 
 
-class Knobs(_Form):
+class Knobs(_Ours):
     """What a client may turn; who it is never comes from here."""
 
     locale: Annotated[str, AfterValidator(language_tag)] = "en"
@@ -58,7 +68,7 @@ class Knobs(_Form):
         return Context(tenant=principal.tenant, user=principal.user, **self.model_dump())
 
 
-class Resume(_Form):
+class Resume(_Ours):
     """A decision about what waits for approval; it names what it is about."""
 
     approved: bool
@@ -68,19 +78,19 @@ class Resume(_Form):
     reason: str = Field(default="", max_length=2000)
 
 
-class Command(_Form):
+class Command(_Ours):
     """LangGraph's way to resume."""
 
     resume: Resume
 
 
-class Messages(_Form):
+class Messages(_Ours):
     """LangGraph's way to send a message."""
 
     messages: list[Message] = Field(min_length=1)
 
 
-class RunForm(_Form):
+class RunForm(_Ours):
     """The body of runs/wait and runs/stream."""
 
     message: str | None = None
@@ -108,7 +118,7 @@ class RunForm(_Form):
         return self.command.resume if self.command is not None else None
 
 
-class ChatForm(_Form):
+class ChatForm(_Theirs):
     """The body of /v1/chat/completions; options of models we do not have are ignored."""
 
     model: str = ""
@@ -136,7 +146,7 @@ async def read(request: Request, form: type[Body]) -> Body:
     """Return the request's body as `form`.
 
     Raises:
-        HTTPException: 413, too large.
+        HTTPException: 413, too large; 415, of another kind.
         InputError: not UTF-8, not JSON, or of another shape.
     """
     size = 0
@@ -146,6 +156,10 @@ async def read(request: Request, form: type[Body]) -> Body:
         if size > MAX_BODY_BYTES:
             raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
         pieces.append(piece)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if size and kind != JSON:
+        # A page of another origin may send any other kind without asking the browser's leave.
+        raise HTTPException(415, f"the body must be {JSON}: say so in content-type")
     try:
         plain = json.loads(b"".join(pieces).decode("utf-8") or "{}")
         return form.model_validate(plain)
@@ -160,8 +174,9 @@ async def read(request: Request, form: type[Body]) -> Body:
 
 def _wrong(error: ValidationError) -> str:
     """Name the first places that are wrong, without repeating what was sent."""
-    said = [
-        f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}"
-        for item in error.errors(include_input=False)
-    ]
-    return "; ".join(said[:_MOST_SAID])
+    said: list[str] = []
+    for item in error.errors(include_input=False, include_url=False)[:_MOST_SAID]:
+        where = ".".join(str(part)[:_LONGEST_NAME] for part in item["loc"]) or "body"
+        unknown = item["type"] == "extra_forbidden"
+        said.append(f"{where}: {'there is no such key' if unknown else item['msg']}")
+    return "; ".join(said)

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Gateway keys, comma-separated: key=tenant[/user]. None: loopback only.",
     )
+    allowed_hosts: str = Field(
+        default="",
+        description="Host names the gateway answers to, comma-separated; any when not set. "
+        "Without keys: this machine's only.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="error", description="Least severe log line written to standard error."
     )

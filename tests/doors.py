@@ -27,11 +27,12 @@ async def served(
     services: Services | None = None,
     *,
     keys: str = "",
+    hosts: str = "",
     turns: type[SqlTurns] = SqlTurns,
     pace: Pace = DEFAULT_PACE,
 ) -> AsyncIterator[Starlette]:
     """The app; `turns` takes the place of the store of turns."""
-    settings = Settings(data_dir=folder, api_keys=keys)
+    settings = Settings(data_dir=folder, api_keys=keys, allowed_hosts=hosts)
     used = services or fake_services()
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_persistence(settings, folder))
@@ -53,10 +54,15 @@ async def served(
 
 @asynccontextmanager
 async def client(
-    folder: Path, services: Services | None = None, *, keys: str = "", key: str = ""
+    folder: Path,
+    services: Services | None = None,
+    *,
+    keys: str = "",
+    key: str = "",
+    hosts: str = "",
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an app of its own."""
-    async with served(folder, services, keys=keys) as app, calling(app, key) as http:
+    async with served(folder, services, keys=keys, hosts=hosts) as app, calling(app, key) as http:
         yield http
 
 
@@ -64,7 +70,7 @@ def calling(app: Starlette, key: str = "") -> httpx.AsyncClient:
     """Return a client of the app; errors come as responses, as over a socket."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
-        base_url="http://gateway",
+        base_url="http://localhost",
         headers={"x-api-key": key} if key else {},
     )
 

@@ -28,6 +28,7 @@ from antiphon.tools.turns.records import ThreadRecord
 from antiphon.tools.turns.store import SqlTurns
 
 QUESTION = "How long can I take to return a lamp?"
+JSON = {"content-type": "application/json"}
 KEYS = "k-alice=acme/alice+debug,k-bob=acme/bob+debug,k-rival=rival+debug,k-plain=acme/alice"
 RUN = "/v1/threads/t/runs/wait"
 STREAM = "/v1/threads/t/runs/stream"
@@ -68,7 +69,7 @@ async def test_a_message_is_run_and_the_thread_goes_on(tmp_path: Path) -> None:
                 "messages": [{"role": "human", "content": [{"type": "text", "text": QUESTION}]}]
             }
         },
-        {"message": QUESTION, "context": {"locale": "de", "max_cost_usd": 0.5}, "extra": 1},
+        {"message": QUESTION, "context": {"locale": "de", "max_cost_usd": 0.5}},
     ],
     ids=["message", "messages", "parts", "knobs"],
 )
@@ -173,13 +174,18 @@ async def test_without_a_valid_key_nothing_is_reached(tmp_path: Path) -> None:
 
 
 async def test_who_someone_is_comes_from_the_key_only(tmp_path: Path) -> None:
-    """A body or header that names another tenant or user changes nothing."""
+    """A body that names a tenant or user is refused, and a header that does changes nothing."""
     async with served(tmp_path, keys=KEYS) as app:
         async with calling(app, "k-alice") as alice:
             body = {"message": QUESTION, "context": {"tenant": "rival", "user": "bob"},
                     "tenant": "rival", "user": "bob"}  # fmt: skip
             posing = {"x-tenant": "rival", "x-user": "bob"}
-            assert (await alice.post(RUN, json=body, headers=posing)).status_code == 200
+            assert (await alice.post(RUN, json=body, headers=posing)).status_code == 400
+            said = {
+                "message": QUESTION,
+                "input": {"messages": [{"content": "?", "tenant": "rival"}]},
+            }
+            assert (await alice.post(RUN, json=said, headers=posing)).status_code == 200
             assert (await alice.get("/v1/threads")).json()["threads"] == ["t"]
         for key in ("k-rival", "k-bob"):
             async with calling(app, key) as other:
@@ -257,7 +263,7 @@ async def test_a_bad_body_gets_a_clear_error(
 ) -> None:
     """Whatever is wrong, the answer is one JSON error, and no thread is made."""
     async with client(tmp_path) as http:
-        reply = await http.post(RUN, content=body)
+        reply = await http.post(RUN, content=body, headers=JSON)
         assert (await http.get("/v1/threads")).json() == NONE
     assert reply.status_code == status
     error = reply.json()["error"]
@@ -421,10 +427,135 @@ async def test_a_client_that_goes_away_stops_the_run_that_it_said_so_of(
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
             "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-            "root_path": "", "headers": [], "client": ("127.0.0.1", 1), "server": ("gateway", 80),
+            "root_path": "", "client": ("127.0.0.1", 1), "server": ("gateway", 80),
+            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
         }  # fmt: skip
         await asyncio.wait_for(app(scope, receive, send), timeout=1.5)
         await asyncio.wait_for(rail.stopped.wait(), timeout=1)
+
+
+SLIPS = [
+    ({"message": "x", "contxt": {}}, "contxt"),
+    ({"message": "x", "context": {"min_qualty": 0.9}}, "context.min_qualty"),
+    ({"message": "x", "context": {"tenant": "rival"}}, "context.tenant"),
+    ({"input": {"messages": [{"content": "x"}], "question": "y"}}, "input.question"),
+    ({"command": {"resume": True, "goto": "respond"}}, "command.goto"),
+    ({"command": {"resume": {"approved": True, "aproved": False}}}, "aproved"),
+]
+
+
+@pytest.mark.parametrize(("body", "named"), SLIPS, ids=[named for _, named in SLIPS])
+async def test_a_key_that_is_not_known_is_named(
+    tmp_path: Path, body: dict[str, object], named: str
+) -> None:
+    """A slip in our own forms is a 400 that says where; nothing runs as if it were not there."""
+    async with client(tmp_path) as http:
+        reply = await http.post(RUN, json=body)
+        assert (await http.get("/v1/threads")).json() == {"threads": []}
+    assert reply.status_code == 400
+    assert f"{named}: there is no such key" in reply.json()["error"]["message"]
+
+
+async def test_a_long_name_is_not_repeated_whole(tmp_path: Path) -> None:
+    """What a client sent does not come back by the megabyte."""
+    async with client(tmp_path) as http:
+        reply = await http.post(RUN, json={"message": "x", "k" * 100_000: 1})
+    assert (reply.status_code, len(reply.text) < 500) == (400, True)
+
+
+# --- who is served where no key is asked for ----------------------------------------------------
+
+HERE = ["localhost", "localhost:8000", "LOCALHOST:8000", "127.0.0.1:8000", "127.0.0.2", "[::1]:80"]
+ELSEWHERE = [
+    "rebind.example", "rebind.example:8000", "localhost.example", "127.0.0.1.example:80",
+    "10.0.0.7:8000", "localhost]x", "[::2]:80", "", "0.0.0.0:8000", "example:127.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/v1/threads", "/ready", "/metrics", "/health"])
+@pytest.mark.parametrize("host", HERE + ELSEWHERE)
+async def test_without_keys_only_this_machines_names_are_served(
+    tmp_path: Path, host: str, path: str
+) -> None:
+    """A page whose own name was pointed at this machine is told to stay outside."""
+    async with client(tmp_path) as http:
+        reply = await http.get(path, headers={"host": host})
+    assert reply.status_code == (200 if host in HERE else 403)
+    if host not in HERE:
+        assert "ANTIPHON_API_KEYS" in reply.json()["error"]["hint"]
+
+
+SHOWING = [
+    ({"x-forwarded-for": "203.0.113.9"}, 403),
+    ({"x-forwarded-for": "127.0.0.1"}, 403),
+    ({"forwarded": "for=203.0.113.9"}, 403),
+    ({"via": "1.1 tunnel"}, 403),
+    ({"origin": "https://evil.example"}, 403),
+    ({"origin": "https://localhost.evil.example"}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": "http://localhost:3000"}, 200),
+    ({"origin": "http://[::1]:3000"}, 200),
+    ({"x-request-id": "7"}, 200),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), SHOWING, ids=[str(h) for h, _ in SHOWING])
+async def test_without_keys_nothing_is_forwarded(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """Behind a proxy or a tunnel everyone would be this machine; a page elsewhere is not it."""
+    async with client(tmp_path) as http:
+        assert (await http.post("/v1/threads", headers=headers)).status_code in {status, 201}
+        reply = await http.post(RUN, json={"message": QUESTION}, headers=headers)
+    assert reply.status_code == status
+
+
+async def test_without_keys_no_other_machine_is_served(tmp_path: Path) -> None:
+    """The app itself refuses, in case something else than `antiphon serve` listens for it."""
+    async with served(tmp_path) as app:
+        transport = httpx.ASGITransport(app=app, client=("203.0.113.9", 1234))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            assert (await http.get("/v1/threads")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON; charset=utf-8", 200),
+        ("text/plain", 415),
+        ("text/plain; application/json", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/jsonp", 415),
+        ("", 415),
+    ],
+)
+async def test_a_body_says_that_it_is_json(tmp_path: Path, kind: str, status: int) -> None:
+    """Any other kind can be sent by a page without asking the browser for leave."""
+    body = json.dumps({"message": QUESTION})
+    async with client(tmp_path) as http:
+        reply = await http.post(RUN, content=body, headers={"content-type": kind})
+    assert reply.status_code == status
+
+
+async def test_with_keys_any_host_is_served_unless_told_otherwise(tmp_path: Path) -> None:
+    """A key is what counts; ANTIPHON_ALLOWED_HOSTS narrows the names down."""
+    behind = {
+        "host": "bot.example",
+        "x-forwarded-for": "203.0.113.9",
+        "origin": "https://x.example",
+    }
+    async with client(tmp_path / "any", keys=KEYS, key="k-alice") as http:
+        assert (await http.get("/v1/threads", headers=behind)).status_code == 200
+    listed = "bot.example, *.shop.example"
+    async with client(tmp_path / "some", keys=KEYS, key="k-alice", hosts=listed) as http:
+        for host, status in {
+            "bot.example:443": 200,
+            "a.shop.example": 200,
+            "x.example": 400,
+        }.items():
+            assert (await http.get("/v1/threads", headers={"host": host})).status_code == status
 
 
 # --- the real process ---------------------------------------------------------------------------
@@ -481,7 +612,7 @@ def test_the_served_sample_answers_streams_and_remembers(tmp_path: Path) -> None
         assert turn["citations"]
         told = events(http.post(STREAM, json={"message": "Do you ship to Norway?"}).text)
         assert told[-1][0] == "turn"
-        assert http.post(RUN, content=b"\xff").status_code == 400
+        assert http.post(RUN, content=b"\xff", headers=JSON).status_code == 400
     with process(tmp_path) as url:
         state = httpx.get(f"{url}/v1/threads/t/state", timeout=60).json()
         assert [said["role"] for said in state["messages"]] == ["user", "assistant"] * 2

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from langgraph_sdk import Auth
+from starlette.requests import Request
 
+from antiphon.gateway import auth
 from antiphon.gateway.auth import ANYONE, Keys, Principal, keys_of
 from antiphon.graphs.settings import Settings
 from antiphon.tools.errors import SettingsError
@@ -73,3 +76,49 @@ def test_one_key_cannot_name_two_callers() -> None:
 def test_a_key_is_not_kept_in_the_clear() -> None:
     """A dump of the object shows hashes only."""
     assert "k-acme" not in repr(vars(KEYS))
+
+
+def asked_by(host: str = "localhost:2024", client: str = "127.0.0.1", **headers: str) -> Request:
+    named = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    raw = [(name.encode(), value.encode()) for name, value in named.items()]
+    return Request({"type": "http", "headers": raw, "client": (client, 1)})
+
+
+STRANGERS = [
+    asked_by(client="203.0.113.9"),
+    asked_by(host="rebind.example"),
+    asked_by(host="some.trycloudflare.com"),
+    asked_by(x_forwarded_for="203.0.113.9"),
+    asked_by(forwarded="for=203.0.113.9"),
+    asked_by(cf_connecting_ip="203.0.113.9"),
+]
+
+
+@pytest.mark.parametrize("request_", STRANGERS)
+async def test_the_langgraph_server_without_keys_is_this_machines_alone(
+    monkeypatch: pytest.MonkeyPatch, request_: Request
+) -> None:
+    """An address of this machine is not enough: a tunnel has one, and so has a rebound name."""
+    monkeypatch.setattr(auth, "_server_keys", lambda: keys_of(Settings()))
+    with pytest.raises(Auth.exceptions.HTTPException, match="ANTIPHON_API_KEYS"):
+        await auth.authenticate(request_)
+
+
+@pytest.mark.parametrize("host", ["localhost:2024", "127.0.0.1:2024", "[::1]:2024"])
+async def test_the_langgraph_server_without_keys_serves_this_machine(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Studio's page calls from its own origin, so that no origin is asked for here."""
+    monkeypatch.setattr(auth, "_server_keys", lambda: keys_of(Settings()))
+    request = asked_by(host=host, origin="https://smith.langchain.com")
+    assert await auth.authenticate(request) == {"identity": "anyone"}
+
+
+async def test_the_langgraph_server_with_keys_stands_behind_any_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key names the caller, wherever it comes from."""
+    monkeypatch.setattr(auth, "_server_keys", lambda: KEYS)
+    request = asked_by(host="bot.example", x_forwarded_for="203.0.113.9", x_api_key="k-acme")
+    named = await auth.authenticate(request)
+    assert named == {"identity": "acme/alice", "tenant": "acme", "user": "alice"}

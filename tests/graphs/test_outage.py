@@ -71,7 +71,7 @@ async def listed(runtime: Runtime) -> list[dict[str, str]]:
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://gateway") as http,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
     ):
         found: list[dict[str, str]] = (await http.get("/incidents")).json()["incidents"]
         return found
@@ -155,7 +155,7 @@ async def test_incidents_are_for_those_with_a_key(tmp_path: Path) -> None:
         transport = httpx.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://gateway") as http,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
         ):
             refused = await http.get("/incidents")
             told = await http.get("/incidents", headers={"x-api-key": "k"})
@@ -174,7 +174,7 @@ async def test_incidents_are_counted_and_a_bad_limit_is_refused(tmp_path: Path) 
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://gateway") as http,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
         ):
             figures = (await http.get("/metrics")).text
             bad = [await http.get(f"/incidents?limit={limit}") for limit in ("0", "x", "1001")]
