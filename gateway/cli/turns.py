@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from antiphon.graphs.turns import Turn
 
-MAX_BYTES = 1_000_000
-"""Largest message read; an assistant's own `guards.max_chars` is usually far below."""
-
 LONGEST_HEADING = 120
 """Characters of a source's heading that are shown."""
 
@@ -26,8 +23,10 @@ def read_message(text: str) -> str:
 
     Raises MessageError when it is too large, not UTF-8 or empty.
     """
+    from antiphon.graphs.threads import MAX_MESSAGE_BYTES
+
     raw = (
-        sys.stdin.buffer.read(MAX_BYTES + 1)
+        sys.stdin.buffer.read(MAX_MESSAGE_BYTES + 1)
         if text == "-"
         else text.encode("utf-8", "surrogateescape")
     )
@@ -36,9 +35,11 @@ def read_message(text: str) -> str:
 
 def decode(raw: bytes) -> str:
     """Decode one message strictly. Raises MessageError as `read_message` does."""
-    if len(raw) > MAX_BYTES:
+    from antiphon.graphs.threads import MAX_MESSAGE_BYTES
+
+    if len(raw) > MAX_MESSAGE_BYTES:
         raise MessageError(
-            f"the message is larger than {MAX_BYTES:,} bytes",
+            f"the message is larger than {MAX_MESSAGE_BYTES:,} bytes",
             hint="Long texts belong in the knowledge: `antiphon ingest PATH`.",
         )
     try:

@@ -180,3 +180,30 @@ def test_doctor_tells_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     row = doctor._data_dir(tmp_path / "file" / "data")
     assert row.status == "failed"
     assert "ANTIPHON_DATA_DIR" in row.remedy
+
+
+class Refusing(InMemoryCache[CachedAnswer]):
+    async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, CachedAnswer]:
+        raise PermissionError("the password is hunter2")
+
+
+async def test_doctor_tells_a_cache_that_turns_would_do_without(tmp_path: Path) -> None:
+    """What costs a turn nothing but the shortcut would otherwise never be noticed."""
+    settings = Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1/0")
+    services = fake_services(cache=Refusing())
+    row = await doctor._cache(_runtime(settings, services), "default")
+    assert (row.status, "ANTIPHON_REDIS_URL" in row.remedy) == ("failed", True)
+    assert "hunter2" not in row.detail
+    assert (await doctor._cache(_runtime(settings, fake_services()), "default")).status == "ok"
+
+
+def _runtime(settings: Settings, services: Services) -> Runtime:
+    saver, store = InMemorySaver(), InMemoryStore()
+    return Runtime(
+        settings=settings,
+        services=services,
+        conversations=Conversations(compile_conversation(services, saver, store)),
+        persistence=Persistence(saver=saver, store=store),
+        folder=settings.data_dir,
+        on_call=OnCall(settings, services, settings.data_dir),
+    )

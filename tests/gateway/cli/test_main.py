@@ -8,7 +8,7 @@ import typer
 
 from antiphon.gateway.cli import main
 from antiphon.gateway.cli.output import visible
-from antiphon.gateway.cli.turns import MAX_BYTES
+from antiphon.graphs.threads import MAX_MESSAGE_BYTES
 from antiphon.tools.errors import KnowledgeCorrupt, MessageError, UnknownThread
 
 
@@ -114,7 +114,7 @@ def test_no_arguments_show_help(capsys: pytest.CaptureFixture[str]) -> None:
         (b"", "empty"),
         (b" \n\t ", "empty"),
         (b"caf\xe9", "byte 3 is 0xe9"),
-        (b"x" * (MAX_BYTES + 1), "1,000,000 bytes"),
+        (b"x" * (MAX_MESSAGE_BYTES + 1), "262,144 bytes"),
     ],
     ids=["nothing", "blank", "latin-1", "large"],
 )
