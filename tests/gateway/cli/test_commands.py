@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from fakes import fake_services
+from langgraph.cache.base import FullKey
+from langgraph.cache.memory import InMemoryCache
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 
 from antiphon.gateway.cli import bench, debug, doctor, main, serve
+from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
+from antiphon.graphs.persistence import Persistence
+from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
+from antiphon.graphs.threads import Conversations
+from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import AntiphonError, InputError, SettingsError
 
 

@@ -378,7 +378,7 @@ async def test_no_raw_token_leaves_a_graph() -> None:
 
 
 def test_the_fingerprint_tells_policies_apart() -> None:
-    """Equal cards and weights share it, any other card or weight does not."""
+    """Equal cards and weights share it; any other card, weight or server does not."""
     same, other = Bench().router, Bench((GOOD, FAIR)).router
     weighed = ModelRouter(
         (GOOD, FAIR, POOR),
@@ -387,6 +387,14 @@ def test_the_fingerprint_tells_policies_apart() -> None:
         last_resort=ScriptedModel(),
         switches=Switches(),
     )
+    elsewhere = ModelRouter(
+        (GOOD, FAIR, POOR),
+        connect=Bench().connect,
+        last_resort=ScriptedModel(),
+        switches=Switches(),
+        served_by=("http://127.0.0.1:8080/v1",),
+    )
 
     assert same.fingerprint == Bench().router.fingerprint
-    assert len({same.fingerprint, other.fingerprint, weighed.fingerprint}) == 3
+    routers = (same, other, weighed, elsewhere)
+    assert len({router.fingerprint for router in routers}) == len(routers)
