@@ -256,7 +256,10 @@ def retention_of(assistant: Assistant, turns: SqlTurns) -> Retention:
     """Return what thins out the threads of an assistant by its own policy."""
     form = assistant.retention
     keep = Keep(
-        full_steps_turns=form.full_steps_turns, turns=form.turns, thread_days=form.thread_days
+        full_steps_turns=form.full_steps_turns,
+        last_step_turns=form.last_step_turns,
+        turns=form.turns,
+        thread_days=form.thread_days,
     )
     return Retention(turns.database, keep)
 

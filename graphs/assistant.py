@@ -182,9 +182,10 @@ class RetentionForm(_Form):
     full_steps_turns: int = Field(
         default=3, ge=1, description="Turns of a thread that can be stepped through in full."
     )
-    turns: int = Field(
-        default=400, ge=1, description="Turns of a thread that keep their last checkpoint."
+    last_step_turns: int = Field(
+        default=10, ge=1, description="Turns of a thread that keep their last step."
     )
+    turns: int = Field(default=400, ge=1, description="Turns of a thread that are kept on record.")
     thread_days: float = Field(
         default=365, gt=0, description="Days after its last message that a thread is kept."
     )

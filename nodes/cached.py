@@ -11,6 +11,7 @@ from antiphon.nodes.state import Context, Node, State, Update, knobs, step
 from antiphon.tools.cache import CachedAnswer, answer_key, or_miss
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.quotes import stand
+from antiphon.tools.turns.current import replaying
 
 CACHE_S = 0.5
 """How long the cache may take: an answer that is kept is worth no longer wait."""
@@ -35,7 +36,7 @@ def look_up_answer(
 
     @step
     async def look_up_answer(state: State, *, runtime: Runtime[Context]) -> Update:
-        if not enabled or state.get("pending"):
+        if not enabled or state.get("pending") or replaying():
             return {}
         context = knobs(runtime)
         held = knowledge.inventory(tenant=context.tenant)
@@ -82,7 +83,7 @@ def keep_answer(cache: BaseCache[CachedAnswer], *, ttl_s: int) -> Node:
 
     @step
     async def keep_answer(state: State, *, runtime: Runtime[Context]) -> Update:
-        if not _worth_keeping(state):
+        if replaying() or not _worth_keeping(state):
             return {}
         kept = CachedAnswer(
             answer=state["answer"],

@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import Context, Node, Said, State, Update, caller, step
 from antiphon.tools.memory import MemoryManager
+from antiphon.tools.turns.current import replaying
 
 
 def remember(memory: MemoryManager) -> Node:
@@ -13,6 +14,8 @@ def remember(memory: MemoryManager) -> Node:
 
     @step
     async def remember(state: State, *, runtime: Runtime[Context]) -> Update:
+        if replaying():
+            return {}
         who = caller(runtime)
         digest = await memory.digest(
             state["messages"],

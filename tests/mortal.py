@@ -61,7 +61,7 @@ class MortalKnowledge(FakeKnowledge):
             die()
         if self.place == "hang":
             (self.folder / "hangs").touch()
-            while not (self.folder / "go").exists():
+            while not (self.folder / "go").exists():  # noqa: ASYNC110 - another process makes it
                 await asyncio.sleep(0.02)
         return await super().search(query, tenant=tenant, limit=limit, where=where)
 
@@ -138,7 +138,7 @@ async def _main(folder: Path, place: str, key: str, idempotent: bool) -> None:
             said = {"outcome": turn.outcome, "turn": turn.turn_id}
         except AntiphonError as error:
             said = {"error": error.code}
-        print(json.dumps({**said, "recorded": len(telemetry.turns)}))
+        sys.stdout.write(json.dumps({**said, "recorded": len(telemetry.turns)}))
 
 
 if __name__ == "__main__":

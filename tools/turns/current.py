@@ -58,3 +58,9 @@ CURRENT: contextvars.ContextVar[Running | None] = contextvars.ContextVar(
     "antiphon_turn", default=None
 )
 """Set by the runner around a run of the graph; None under a host's or a server's own runner."""
+
+
+def replaying() -> bool:
+    """Whether what runs repeats a turn that was: then nothing of it is kept for others."""
+    running = CURRENT.get()
+    return running is not None and running.replay

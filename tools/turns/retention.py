@@ -22,7 +22,10 @@ class Keep:
     """What is kept, and for how long."""
 
     full_steps_turns: int = 3
+    last_step_turns: int = 10
+    """Turns that keep at least the checkpoint they ended at; each holds the whole state."""
     turns: int = 400
+    """Turns that are kept on record, with their calls, effects and decisions."""
     thread_days: float = 365.0
 
 
@@ -135,7 +138,7 @@ class Retention:
                 " WHERE tenant = ? AND thread = ? AND seq > ?)"
                 f" RETURNING checkpoint_id AS id, {versions} AS versions,"
                 f" {self._length('checkpoint')} AS bytes"
-            ), (key, edge, tenant, thread, latest - self._keep.turns)  # fmt: skip
+            ), (key, edge, tenant, thread, latest - self._keep.last_step_turns)  # fmt: skip
             removed += sum(int(row["bytes"]) for row in gone)
             if gone and apart:
                 removed += yield from self._trim_blobs(key, gone)

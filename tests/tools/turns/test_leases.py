@@ -55,7 +55,7 @@ async def test_a_thread_is_its_first_callers_however_many_come_at_once(opening: 
 
 
 async def test_one_of_many_openers_gets_the_lease(opening: Open) -> None:
-    """Ten messages of one user at two processes: one runs, nine wait, each in a place of its own."""
+    """Ten messages at two processes: one runs, nine wait, each in a place of its own."""
     stores = [SqlTurns(await opening()) for _ in range(2)]
     came = await asyncio.gather(*(let_in(stores[n % 2]) for n in range(10)))
     assert sum(one.lease is not None for one in came) == 1

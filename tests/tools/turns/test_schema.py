@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
+from turn_savers import close, open_saver
 
 from antiphon.tools.errors import StorageError
 from antiphon.tools.turns.database import Database, Row, SqliteDatabase, Transaction
@@ -60,27 +61,6 @@ async def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(
     assert await migrate(database) == len(MIGRATIONS)
 
 
-async def _saver(database: Database) -> Any:
-    """Return the real checkpointer over the same database."""
-    if isinstance(database, SqliteDatabase):
-        import aiosqlite
-        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-
-        sqlite = AsyncSqliteSaver(await aiosqlite.connect(database._path))
-        await sqlite.setup()
-        return sqlite
-    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-
-    postgres = AsyncPostgresSaver(database._pool)  # type: ignore[attr-defined]
-    await postgres.setup()
-    return postgres
-
-
-async def _close(saver: Any) -> None:
-    if hasattr(saver.conn, "_thread"):
-        await saver.conn.close()
-
-
 async def _put(saver: BaseCheckpointSaver[str], token: int | None, said: str) -> Any:
     """Write a checkpoint with one value, as a runner of that lease would."""
     checkpoint = {
@@ -106,7 +86,7 @@ async def test_the_database_turns_a_stale_runner_away(opening: Open) -> None:
     now = [1000.0]
     database = await opening()
     store = SqlTurns(database, clock=lambda: now[0])
-    saver = await _saver(database)
+    saver = await open_saver(database)
     await store.ping()
     await fence(database)
     await fence(database)
@@ -125,14 +105,14 @@ async def test_the_database_turns_a_stale_runner_away(opening: Open) -> None:
         # A host's or a server's own runs name no lease.
         await _put(saver, None, "a host's")
     finally:
-        await _close(saver)
+        await close(saver)
 
 
 async def test_nothing_is_written_for_a_deleted_thread(opening: Open) -> None:
     """Its checkpoints go in the same moment, and neither they nor writes come back."""
     database = await opening()
     store = SqlTurns(database)
-    saver = await _saver(database)
+    saver = await open_saver(database)
     await store.ping()
     await fence(database)
     try:
@@ -157,7 +137,7 @@ async def test_nothing_is_written_for_a_deleted_thread(opening: Open) -> None:
         for table in tables:
             assert not await database.run(_query(f"SELECT 1 FROM {table}"))  # noqa: S608
     finally:
-        await _close(saver)
+        await close(saver)
 
 
 class Watched:
