@@ -153,14 +153,17 @@ class Runner:
             if (turning.entry.tenant, turning.entry.thread) == (tenant, thread):
                 await self._stop(turning)
 
-    async def take_up(self) -> int:
-        """Run on, or close, the turns of processes that died; return how many."""
+    async def take_up(self, *, wait: bool = True) -> int:
+        """Run on, or close, the turns of processes that died; return how many.
+
+        Without `wait` they run on by themselves, as any turn does.
+        """
         taken: list[Turning] = []
         for entry in await self.turns.dead():
             lease = await self.turns.take_over(entry, ttl_s=self._pace.lease)
             if lease is not None:
                 taken.append(self._launch(entry, self._run_on(entry, lease, None)))
-        if taken:
+        if taken and wait:
             await asyncio.wait([one.task for one in taken if one.task is not None])
         return len(taken)
 

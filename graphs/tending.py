@@ -21,7 +21,7 @@ async def tend(runtime: Runtime) -> None:
     swept = loop.time() - SWEEP_S
     while True:
         with suppress(AntiphonError):
-            await runtime.conversations.runner.take_up()
+            await runtime.conversations.runner.take_up(wait=False)
         if loop.time() - swept >= SWEEP_S:
             swept = loop.time()
             with suppress(AntiphonError):

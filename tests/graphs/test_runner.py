@@ -109,8 +109,7 @@ async def two(
 
 
 async def entries(talk: Conversations, thread: str = "t") -> list[TurnEntry]:
-    found: list[TurnEntry] = await talk.turns.turns("acme", thread)  # type: ignore[assignment]
-    return found
+    return await talk.turns.turns("acme", thread)
 
 
 async def events(turning: Turning) -> list[Event]:

@@ -52,7 +52,8 @@ class Threads:
             "configurable": {"thread_id": f"acme/{thread}"},
             "metadata": {"turn": entry.id, "lease": lease.token},
         }
-        await self.graph.ainvoke({"said": [said], **given}, config)
+        asked: Any = {"said": [said], **given}
+        await self.graph.ainvoke(asked, config)
         snapshot = await self.graph.aget_state(config)
         effect = Effect(
             tenant="acme", key=entry.id, thread=thread, turn=entry.id, tool="pay", arguments={}
@@ -77,7 +78,7 @@ class Threads:
 
     async def count(self, table: str) -> int:
         def work() -> Transaction[Sequence[Row]]:
-            return (yield f"SELECT COUNT(*) AS n FROM {table}", ())
+            return (yield f"SELECT COUNT(*) AS n FROM {table}", ())  # noqa: S608 - our own names
 
         return int((await self.store.database.run(work()))[0]["n"])
 

@@ -161,7 +161,7 @@ class Watched:
                 yield "SET LOCAL enable_seqscan = off", ()
             explain = "EXPLAIN QUERY PLAN" if self.dialect == "sqlite" else "EXPLAIN"
             rows = yield f"{explain} {sql}", values
-            plan = "\n".join(str(row[-1] if self.dialect == "sqlite" else row["QUERY PLAN"])
+            plan = "\n".join(str(row["detail" if self.dialect == "sqlite" else "QUERY PLAN"])
                              for row in rows)  # fmt: skip
             self.plans.append((sql, plan))
             sent = yield sql, values
