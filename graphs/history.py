@@ -20,9 +20,11 @@ from antiphon.graphs.runner import Given, Request
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn, as_json
 from antiphon.nodes.state import Context, Input, Said, State
-from antiphon.tools.errors import InputError
+from antiphon.tools.errors import AntiphonError, InputError
 
 MOST_STEPS_READ = 2000
+LASTING = ("summary", "pending", "awaiting")
+"""What lives on from turn to turn beside the messages: the first step of a turn keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +114,17 @@ class History:
                 f"step {step} of thread {thread!r} is the end of a turn: nothing runs from there",
                 hint="Choose an earlier step; `antiphon debug THREAD` lists them.",
             )
+        # Whatever is wrong is said before anything is written.
+        again = _message(source, changed) if START in source.next else None
+        entry = await self._talk.entry(context=context, thread=thread)
+        copied = entry.kind == "replay" and not entry.knobs.get("live")
         place = snapshots.index(source)
         ran = snapshots[place - 1].next[:1] if place else ()
 
         async def prepare(config: RunnableConfig) -> Given:
-            if START in source.next:
-                return await self._from_start(source, config, changed)
+            if again is not None:
+                await self._before(source, config, changed)
+                return again
             await self._copied(source, config, changed, ran[0] if ran else "")
             return None
 
@@ -127,14 +134,16 @@ class History:
                 thread=f"{thread[:100]}-fork-{self._new_id()}",
                 kind="replay",
                 prepare=prepare,
-                origin=thread,
+                # A replay made no calls of its own: what it was answered from answers this one.
+                origin=str(entry.knobs.get("origin") or thread) if copied else thread,
                 live=live,
             )
         )
         turn: Turn | None = None
         async for event in turning.follow():
             turn = event.turn or turn
-        assert turn is not None, "a turn that raises nothing is told"  # noqa: S101
+        if turn is None:
+            raise AntiphonError("the turn was stopped")
         return turn
 
     async def _snapshots(self, context: Context, thread: str) -> list[StateSnapshot]:
@@ -144,36 +153,16 @@ class History:
             found = self._graph.aget_state_history(config, limit=MOST_STEPS_READ)
             return [item async for item in found][::-1]
 
-    async def _from_start(
+    async def _before(
         self, source: StateSnapshot, config: RunnableConfig, changed: Mapping[str, object]
-    ) -> Given:
-        """Put the thread as it stood before the message, and send that message again."""
+    ) -> None:
+        """Put the thread as it stood before the message, with what was changed about it."""
         kept = {**source.values, **changed}
         messages = Said(messages=tuple(source.values.get("messages", ())))
+        lasting = {name: kept[name] for name in LASTING if name in kept}
         await self._graph.aupdate_state(
-            config,
-            {
-                "messages": messages,
-                **{name: kept[name] for name in ("summary", "pending", "awaiting") if name in kept},
-            },
-            as_node="account",
+            config, {**lasting, "messages": messages}, as_node="account"
         )
-        question = changed.get("question")
-        if isinstance(question, str) and question:
-            return Input(messages=[HumanMessage(content=question)])
-        unused = sorted(set(changed) - {"summary", "pending", "awaiting", "question"})
-        if unused:
-            raise InputError(
-                f"the first step of a turn empties {', '.join(unused)}",
-                hint="There, change question, summary or pending; others at a later step.",
-            )
-        task = next((one for one in source.tasks if one.name == START), None)
-        given = task.result if task is not None else None
-        if not isinstance(given, dict) or not given.get("messages"):
-            raise InputError(
-                "the message of that step is not kept any more", hint="Choose a later step."
-            )
-        return Input(messages=list(given["messages"]))
 
     async def _copied(
         self,
@@ -207,6 +196,26 @@ class History:
         """Return what must not be the original's: the clock goes on from the copied step."""
         trail = found.checkpoint["channel_values"].get("trail") or ()
         return {"turn": turn, "started": self._clock() - sum(step["ms"] for step in trail) / 1000}
+
+
+def _message(source: StateSnapshot, changed: Mapping[str, object]) -> Input:
+    """Return the message that a turn began with, or the question to ask instead."""
+    unused = sorted(set(changed) - {*LASTING, "question"})
+    if unused:
+        raise InputError(
+            f"the first step of a turn empties {', '.join(unused)}",
+            hint="There, change question, summary or pending; others at a later step.",
+        )
+    question = changed.get("question")
+    if isinstance(question, str) and question:
+        return Input(messages=[HumanMessage(content=question)])
+    task = next((one for one in source.tasks if one.name == START), None)
+    given = task.result if task is not None else None
+    if not isinstance(given, dict) or not given.get("messages"):
+        raise InputError(
+            "the message of that step is not kept any more", hint="Choose a later step."
+        )
+    return Input(messages=list(given["messages"]))
 
 
 def _edited(

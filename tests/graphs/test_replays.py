@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,19 @@ async def test_a_refused_fork_leaves_no_thread(tmp_path: Path) -> None:
     async with Opened(tmp_path) as talk:
         step = starts(await told(talk, FIRST, SECOND))[1]
         history = History(talk)
-        for at, changes in ((step, {"draft": "No."}), (step, {"nonsense": 1}), (99, {})):
+        for at, changes in (
+            (step, {"draft": "No."}),
+            (step, {"question": "And a chair?", "draft": "No."}),
+            (step, {"nonsense": 1}),
+            (99, {}),
+        ):
             with pytest.raises(InputError):
                 await history.fork(context=ME, thread="t", step=at, changes=changes)
         page = await talk.threads(context=ME)
     assert [one.id for one in page.threads] == ["t"]
+    with sqlite3.connect(tmp_path / "threads.db") as file:
+        kept = file.execute("SELECT DISTINCT thread_id FROM checkpoints").fetchall()
+    assert kept == [("acme/t",)]
 
 
 @dataclass
@@ -161,6 +170,25 @@ async def test_a_replay_repeats_no_effect_unless_it_is_live(tmp_path: Path, live
     assert len(box.ran) == (2 if live else 1)
     assert len({one.idempotency_key for one in box.ran}) == len(box.ran)
     assert len(kept) == (1 if live else 0)
+
+
+async def test_a_replay_of_a_replay_is_answered_from_the_same_record(tmp_path: Path) -> None:
+    """Neither makes a call, and both know what came of it."""
+    box = FakeToolbox()
+    services = fake_services(intents=FakeIntents([ACTION]), toolbox=box)
+    async with Opened(tmp_path, services) as talk:
+        step = starts(await told(talk, "send it back"))[0]
+        history = History(talk)
+        fork = await history.replay(context=ME, thread="t", step=step)
+        step = starts(await history.steps(context=ME, thread=fork.thread_id))[-1]
+        again = await history.replay(context=ME, thread=fork.thread_id, step=step)
+        snapshots = [
+            await talk.graph.aget_state({"configurable": {"thread_id": f"acme/{one.thread_id}"}})
+            for one in (fork, again)
+        ]
+    results = [one.values["results"] for one in snapshots]
+    assert [[one.ok for one in results_] for results_ in results] == [[True], [True]]
+    assert len(box.ran) == 1
 
 
 async def test_a_replay_whose_process_died_is_still_one(tmp_path: Path) -> None:
