@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -483,11 +483,25 @@ async def test_a_killed_waiter_is_not_stuck(tmp_path: Path) -> None:
     assert states == ["done", "done"]
 
 
+async def paused(process: int, path: Path) -> None:
+    """Pause a process, but not in the middle of a write: a SQLite file would stay locked."""
+    while True:
+        os.kill(process, signal.SIGSTOP)
+        with closing(sqlite3.connect(path, timeout=0)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(process, signal.SIGCONT)
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
 async def test_a_paused_process_is_fenced(tmp_path: Path) -> None:
     """Its turn is run on elsewhere; when it wakes it writes nothing and tells that turn's end."""
     process = child(tmp_path, "hang", "key")
     await until((tmp_path / "hangs").exists)
-    os.kill(process.pid, signal.SIGSTOP)
+    await paused(process.pid, tmp_path / "threads.db")
     await asyncio.sleep(PACE.lease + 0.3)
     telemetry = FakeTelemetry()
     async with Opened(tmp_path, mortal.services(tmp_path, telemetry=telemetry), PACE) as talk:
