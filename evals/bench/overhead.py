@@ -125,6 +125,7 @@ class HandState(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], add_messages]
     question: str
+    kept: bool
     queries: tuple[str, ...]
     began: float
     intent: Intent
@@ -154,7 +155,7 @@ def _handwritten(services: Services, *, deadline_s: float | None) -> StateGraph[
         return {"question": verdict.text, "began": time.time()}
 
     async def look_up(state: HandState) -> HandState:
-        return {}
+        return {"kept": False}
 
     async def recall(state: HandState) -> HandState:
         await services.memory.recall(
@@ -242,7 +243,7 @@ def _handwritten(services: Services, *, deadline_s: float | None) -> StateGraph[
         table.add_edge(source, target)
     for source, yes, no, way in (
         ("take_in", "look_up", "refuse", lambda state: bool(state["question"])),
-        ("look_up", "recall", "check_out", lambda state: "answer" not in state),
+        ("look_up", "recall", "check_out", lambda state: not state["kept"]),
         ("classify", "retrieve", "select", lambda state: "knowledge" in state["intent"].needs),
         ("retrieve", "select", "do_not_know", lambda state: state["confidence"] >= least),
         ("check_out", "keep", "refuse", lambda state: bool(state["answer"])),
