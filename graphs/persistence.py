@@ -118,7 +118,7 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
         threads = await stack.enter_async_context(
             aiosqlite.connect(folder / THREADS, timeout=BUSY_S)
         )
-        # As the records of turns do: no commit is lost with the process, and none waits for the disk.
+        # As for the records of turns: no commit dies with the process, and none waits for the disk.
         await threads.execute("PRAGMA synchronous=NORMAL")
         saver = AsyncSqliteSaver(threads, serde=serializer())
         await _until_free(saver.setup)

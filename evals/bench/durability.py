@@ -100,7 +100,7 @@ class _Drill:
         self._log = log
         # On a database that others use too, a drill is a tenant of its own.
         self._tenant = f"drill-{uuid.uuid4().hex[:8]}"
-        self._settings = Settings(data_dir=self._data, postgres_url=postgres_url)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+        self._settings = Settings(data_dir=self._data, postgres_url=postgres_url)
         env = environment(
             {
                 "ANTIPHON_DATA_DIR": str(self._data),
@@ -187,7 +187,7 @@ class _Drill:
 
 def _turns(sent: Sequence[Sent]) -> list[Sent]:
     """Return those that were answered with a turn, not with a refusal."""
-    return [one for one in sent if one.status == 200]
+    return [one for one in sent if "turn_id" in one.turn]
 
 
 def _tell_faults(faults: Faults) -> None:
@@ -197,4 +197,5 @@ def _tell_faults(faults: Faults) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"durability: {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"durability: {text}\n")
+    sys.stderr.flush()

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import httpx
 
+from antiphon.evals.bench.drill.processes import Server, environment, free_port
 from antiphon.evals.bench.measures import quantile
 from antiphon.evals.bench.report import report
-from antiphon.gateway.app import create_app
 from antiphon.graphs.assembly import Runtime, build_services, open_runtime, sample_folder
 from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.persistence import THREADS
@@ -33,6 +33,7 @@ MANY = 10_000
 OWN = 200
 """How many of them are the caller's; the others belong to a hundred other people."""
 OTHERS = 100
+PAGE = 50
 LISTED = 200
 """How often the list is asked for, each way."""
 EARLY, LATE = 4, 400
@@ -60,9 +61,9 @@ async def run(*, limit: int | None = None) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def _opened(folder: Path, *, keys: str = "") -> AsyncIterator[Runtime]:
+async def _opened(folder: Path) -> AsyncIterator[Runtime]:
     """Open the sample assistant without its response cache, its pages read."""
-    settings = Settings(data_dir=folder, api_keys=keys)  # type: ignore[arg-type]  # pydantic makes it a SecretStr
+    settings = Settings(data_dir=folder)
     form = load_assistant(sample_folder())
     form = form.model_copy(update={"cache": form.cache.model_copy(update={"enabled": False})})
     services = build_services(settings, form)
@@ -72,28 +73,32 @@ async def _opened(folder: Path, *, keys: str = "") -> AsyncIterator[Runtime]:
 
 
 async def _listing(folder: Path, many: int) -> dict[str, float]:
-    """Time a page of the caller's threads, through the store and through the gateway."""
-    async with _opened(folder, keys=f"key={TENANT}/{OWNER}") as runtime:
+    """Time a page of the caller's threads, through the store and from a server over a socket."""
+    async with _opened(folder) as runtime:
         turns = runtime.conversations.turns
         assert isinstance(turns, SqlTurns)  # noqa: S101 - what open_runtime opens
         await _fill(turns, many)
-        app = create_app(runtime.settings, runtime=runtime)
-        transport = httpx.ASGITransport(app=app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=transport, base_url="http://bench", headers={"x-api-key": "key"}
-            ) as http,
-        ):
+
+        async def through_store() -> int:
+            return len(await turns.threads(TENANT, OWNER, limit=PAGE))
+
+        store = await _asked(through_store)
+    settings = {
+        "ANTIPHON_DATA_DIR": str(folder),
+        "ANTIPHON_API_KEYS": f"key={TENANT}/{OWNER}",
+    }
+    server = Server(port=free_port(), env=environment(settings), log=folder / "server.log")
+    try:
+        await server.start()
+        async with httpx.AsyncClient(base_url=server.url, headers={"x-api-key": "key"}) as http:
 
             async def through_http() -> int:
-                said = await http.get("/v1/threads", params={"limit": 50})
+                said = await http.get("/v1/threads", params={"limit": PAGE})
                 return len(said.raise_for_status().json()["threads"])
 
-            async def through_store() -> int:
-                return len(await turns.threads(TENANT, OWNER, limit=50))
-
-            whole, store = await _asked(through_http), await _asked(through_store)
+            whole = await _asked(through_http)
+    finally:
+        server.stop()
     return {
         "threads": many,
         "list_p95_ms": quantile(whole, 0.95),
@@ -108,7 +113,7 @@ async def _asked(ask: Callable[[], Awaitable[int]]) -> list[float]:
         began = time.perf_counter()
         found = await ask()
         times.append((time.perf_counter() - began) * 1000)
-        if found < 50:
+        if found < PAGE:
             raise RuntimeError("a page of threads is not full: its time means nothing")
     return times
 

@@ -24,6 +24,8 @@ READ_S = 45.0
 THREADS = 30
 TALKS = 20
 """Requests on a thread before it makes room for a new one."""
+APPROVED = 0.8
+"""Share of the questions that are answered with a yes."""
 AGAIN = "-again"
 """Ends the id of a question about a call that went out with nobody knowing what came of it."""
 
@@ -96,14 +98,14 @@ class Clients:
         story = Story(kind=kind, reference=reference, thread=thread)
         self.stories.append(story)
         turn = await self._answered(story, "ask", {"message": ASKS[kind].format(reference)})
-        for number in count(1):
-            waits = turn.get("interrupt") or {}
-            if waits.get("arguments", {}).get("reference") != reference:
-                return story
+        numbers = count(1)
+        while (waits := _waiting(turn, reference)) is not None:
             await asyncio.sleep(self._chance.uniform(0, 0.5))
             approved = self._says_yes(story, again=waits["interrupt_id"].endswith(AGAIN))
             resume = {"approved": approved, "interrupt_id": waits["interrupt_id"]}
-            turn = await self._answered(story, f"say{number}", {"command": {"resume": resume}})
+            body = {"command": {"resume": resume}}
+            turn = await self._answered(story, f"say{next(numbers)}", body)
+        return story
 
     async def state(self, thread: str) -> dict[str, Any]:
         """Return what a thread says of itself."""
@@ -125,7 +127,7 @@ class Clients:
             story.asked_again += 1
             done = any(entry.reference == story.reference for entry in entries(self._ledger))
             return story.approved and not done
-        story.approved = story.approved or self._chance.random() < 0.8
+        story.approved = story.approved or self._chance.random() < APPROVED
         return story.approved
 
     def _thread(self) -> str:
@@ -172,7 +174,7 @@ class Clients:
                     sent.cuts.append(server.killed[-1])
                 continue
             sent.status = said.status_code
-            if said.status_code == 200 or _final(said.status_code, told):
+            if said.is_success or _final(said, told):
                 sent.turn, sent.answered = told, time.monotonic()
                 return sent.turn
             await asyncio.sleep(0.2)
@@ -187,7 +189,7 @@ class Clients:
                     timeout=READ_S, headers={"x-api-key": self._key}
                 ) as http:
                     said = await http.get(server.url + path)
-                if said.status_code == 200:
+                if said.is_success:
                     return said.json()
             except (httpx.HTTPError, ValueError):
                 pass
@@ -195,7 +197,13 @@ class Clients:
         return None
 
 
-def _final(status: int, told: Mapping[str, Any]) -> bool:
+def _waiting(turn: Mapping[str, Any], reference: str) -> dict[str, Any] | None:
+    """Return the call that waits for a person, if it is this request's."""
+    waits: dict[str, Any] = turn.get("interrupt") or {}
+    return waits if waits.get("arguments", {}).get("reference") == reference else None
+
+
+def _final(said: httpx.Response, told: Mapping[str, Any]) -> bool:
     """Say whether trying again cannot help: what was sent is wrong, or no longer asked for."""
-    code = told.get("error", {}).get("code", "")
-    return 400 <= status < 500 and (status != 409 or code == "not_pending")
+    busy = said.status_code == httpx.codes.CONFLICT
+    return said.is_client_error and (not busy or told.get("error", {}).get("code") == "not_pending")

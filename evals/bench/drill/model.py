@@ -95,7 +95,7 @@ def _endpoint(log: ModelLog) -> type[BaseHTTPRequestHandler]:
                 # The caller was killed meanwhile; the call was made all the same.
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_args: object) -> None:
             """Say nothing: the log is kept, not printed."""
 
     return Endpoint

@@ -50,7 +50,7 @@ class Server:
         """Start it and wait until it is ready. Raises AntiphonError when it does not come up."""
         command = [sys.executable, "-m", "antiphon.gateway.cli", "serve", "--port", str(self.port)]
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - it is waited for by asking it
                 command, env=dict(self.env), stdout=out, stderr=subprocess.STDOUT
             )
         process, deadline = self._process, time.monotonic() + START_S
@@ -62,7 +62,7 @@ class Server:
                         hint=self.log.read_text("utf-8", "replace")[-800:],
                     )
                 try:
-                    if (await http.get("/ready")).status_code == 200:
+                    if (await http.get("/ready")).is_success:
                         self.up.set()
                         return
                 except httpx.HTTPError:

@@ -67,9 +67,8 @@ async def read_store(turns: SqlTurns, tenant: str) -> Stored:
         )
         calls = yield (
             "SELECT c.turn, c.model, c.output_tokens, c.cost_usd, c.ok FROM antiphon_calls c"
-            " JOIN antiphon_turns t ON c.turn = t.id WHERE t.tenant = ?",
-            (tenant,),
-        )
+            " JOIN antiphon_turns t ON c.turn = t.id WHERE t.tenant = ?"
+        ), (tenant,)  # fmt: skip
         held = yield (
             "SELECT id FROM antiphon_threads WHERE tenant = ? AND holder <> ''",
             (tenant,),

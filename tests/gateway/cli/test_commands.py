@@ -126,6 +126,16 @@ def test_bench_lists_the_known_names(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "retrieval" in capsys.readouterr().err
 
 
+def test_bench_asks_for_data_only_where_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bench that reads data needs the option; one that reads none refuses it."""
+    assert main(["bench", "retrieval"]) == 2
+    assert "needs --data" in capsys.readouterr().err
+    assert main(["bench", "overhead", "--data", str(tmp_path)]) == 2
+    assert "takes no --data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])  # noqa: S104
 def test_serve_needs_keys_to_be_open(host: str) -> None:
     """Without API keys nothing but this machine may reach the gateway."""
