@@ -114,13 +114,13 @@ def test_the_model_never_calls_a_tool_quite_the_same_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [({"backend": "oracle"}, "no backend"), ({"backend": "postgres"}, "needs a server")],
+    ("backend", "said"),
+    [("oracle", "no backend"), ("postgres", "needs a server")],
 )
-async def test_a_backend_has_to_be_there(options: dict[str, str], said: str) -> None:
+async def test_a_backend_has_to_be_there(backend: str, said: str) -> None:
     """What cannot be drilled is said before anything starts."""
     with pytest.raises(InputError, match=said):
-        await durability.run(**options)
+        await durability.run(backend=backend)
 
 
 @pytest.mark.server
