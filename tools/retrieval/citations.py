@@ -8,9 +8,11 @@ beside them, and it takes no model.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cache, lru_cache
 
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, Citation
@@ -55,12 +57,20 @@ def cite(
     code = [match.span() for match in CODE.finditer(answer)]
     found: dict[tuple[str, int, int], Citation] = {}
 
+    @cache
+    def wanted(claim: Span) -> frozenset[str]:
+        return frozenset(terms(MARKERS.sub("", answer[slice(*claim)]), language))
+
+    @cache
+    def quoted(claim: Span, number: int) -> Citation | None:
+        return _quote(wanted(claim), book[number], language)
+
     def renumbered(run: re.Match[str]) -> str:
-        if any(start <= run.start() < end for start, end in code):
+        if _within((run.start(), run.end()), code):
             return run.group()
-        wanted = frozenset(terms(_claim_before(run.end(), answer, claims), language))
-        named = [book[n] for n in map(int, re.findall(r"\d+", run.group())) if n in book]
-        quotes = [quote for card in named if (quote := _quote(wanted, card, language))]
+        claim = _claim_before(run.end(), claims)
+        named = dict.fromkeys(map(int, re.findall(r"\d+", run.group())))
+        quotes = [quote for n in named if n in book and (quote := quoted(claim, n))]
         for quote in quotes:
             found.setdefault(_place(quote), replace(quote, id=len(found) + 1))
         ids = dict.fromkeys(found[_place(quote)].id for quote in quotes)
@@ -94,14 +104,16 @@ def supported(
     returned as it is, for the output rail to judge.
     """
     code = [match.span() for match in CODE.finditer(answer)]
+    known = {word for text in evidence for word in terms(text, language)}
 
     def unsupported(span: Span) -> bool:
         said = MARKERS.sub("", answer[slice(*span)]).strip()
         if said.endswith(NO_CLAIM) or _within(span, code):
             return False
-        if len(set(terms(said, language))) < FEWEST_WORDS:
+        words = terms(said, language)
+        if len(set(words)) < FEWEST_WORDS:
             return False
-        return (support(said, evidence, language=language) or 0.0) < minimum
+        return sum(word in known for word in words) / len(words) < minimum
 
     spans = sentences(answer)
     cut = [span for span in spans if unsupported(span)]
@@ -151,7 +163,8 @@ def _backing(claim: str, cards: Sequence[Card], language: str) -> Card | None:
 
 
 def _within(span: Span, code: Sequence[Span]) -> bool:
-    return any(start < span[1] and span[0] < end for start, end in code)
+    before = bisect_left(code, (span[1],))
+    return before > 0 and code[before - 1][1] > span[0]
 
 
 def _claims(answer: str) -> list[Span]:
@@ -160,16 +173,15 @@ def _claims(answer: str) -> list[Span]:
     return [span for span in spans if MARKERS.sub("", answer[slice(*span)]).strip(" \t.,;:")]
 
 
-def _claim_before(position: int, answer: str, claims: Sequence[Span]) -> str:
-    """Return the sentence that a marker ending at the position belongs to, without markers."""
-    begun = [span for span in claims if span[0] < position]
-    return MARKERS.sub("", answer[slice(*begun[-1])]) if begun else ""
+def _claim_before(position: int, claims: Sequence[Span]) -> Span:
+    """Return the sentence that a marker ending at the position belongs to, empty without one."""
+    begun = bisect_left(claims, (position,))
+    return claims[begun - 1] if begun else (0, 0)
 
 
 def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | None:
     """Return the run of sentences in the card that shares most content words with a claim."""
-    spans = sentences(card.text)
-    words = [frozenset(terms(card.text[slice(*span)], language)) for span in spans]
+    spans, words = _said(card.text, language)
     best, best_rank = None, (0.0, 0.0)
     for first in range(len(spans)):
         held: frozenset[str] = frozenset()
@@ -187,6 +199,13 @@ def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | No
         start=card.start + start, end=card.start + end, heading=card.heading,
     )  # fmt: skip
     return quoted if verbatim(quoted, card.text, start=card.start) else None
+
+
+@lru_cache(maxsize=256)
+def _said(text: str, language: str) -> tuple[tuple[Span, ...], tuple[frozenset[str], ...]]:
+    """Return the sentences of a text and the content words of each: every claim asks again."""
+    spans = sentences(text)
+    return spans, tuple(frozenset(terms(text[slice(*span)], language)) for span in spans)
 
 
 def _place(citation: Citation) -> tuple[str, int, int]:
