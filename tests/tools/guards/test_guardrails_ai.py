@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -55,7 +55,16 @@ def validators(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
                 return FailResult(error_message=f"found {self.word}")
             return PassResult()
 
+    @register_validator(name="fictional/model", data_type="string")
+    class Model(Validator):  # type: ignore[misc]
+        def _validate(self, value: object, metadata: dict[str, object]) -> object:
+            return PassResult() if self._inference(value) == "local" else FailResult()
+
+        def _inference_local(self, model_input: object) -> object:
+            return "local"
+
     module = ModuleType("fictional_validators")
+    module.Model = Model  # type: ignore[attr-defined]
     module.NoWord = NoWord  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
@@ -78,6 +87,41 @@ async def test_a_validator_of_ones_own_takes_options(
     assert (await guard.check("never", Subject())).ok
     finding = await guard.check("a refund", Subject())
     assert (finding.ok, finding.severity) == (False, "critical")
+    assert attempts == []
+
+
+async def test_the_library_is_left_as_it_was(
+    validators: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others in the process keep their settings, and their way of reading them."""
+    from guardrails.classes.rc import RC
+    from guardrails.settings import settings
+
+    monkeypatch.setattr(settings, "rc", RC(id="theirs", enable_metrics=True))
+    load, tracing = RC.load, settings.disable_tracing
+    assert (await GuardrailsGuard("fictional_validators:NoWord").check("a", Subject())).ok
+    assert (settings.rc.id, settings.rc.enable_metrics) == ("theirs", True)
+    assert (RC.load, settings.disable_tracing) == (load, tracing)
+
+
+async def test_a_model_reports_nothing_though_others_do(
+    validators: ModuleType, attempts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inference is not traced to the hub, even while the process's own Guards have metrics on."""
+    from guardrails.classes.rc import RC
+    from guardrails.settings import settings
+    from guardrails.utils.hub_telemetry_utils import HubTelemetry
+
+    class Tracer:
+        def start_span(self, *args: object, **kwargs: object) -> object:
+            raise AssertionError("a span was started")
+
+    telemetry = SimpleNamespace(
+        _enabled=True, _tracer=Tracer(), extract_current_context=lambda: None
+    )
+    monkeypatch.setattr(HubTelemetry, "_instance", telemetry)
+    monkeypatch.setattr(settings, "rc", RC(enable_metrics=True, use_remote_inferencing=True))
+    assert (await GuardrailsGuard("fictional_validators:Model").check("a", Subject())).ok
     assert attempts == []
 
 
