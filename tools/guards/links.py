@@ -78,10 +78,10 @@ class Links:
             return []
         page = markdown.read(text)
         links = [link for link in page.links if not self._hosts.may(link.href)]
-        if page.too_deep or not all(link.shell for link in links):
+        if page.too_deep or not all(link.syntax for link in links):
             return None
         # First the syntax with its target, then what is named without any.
-        return [span for link in links for span in link.shell] or self._words(text, page.code)
+        return [span for link in links for span in link.syntax] or self._words(text, page.code)
 
     def _words(self, text: str, code: Sequence[Span] = ()) -> list[Span]:
         """Return where foreign addresses, tags and scripts stand, with or without syntax."""
@@ -102,10 +102,7 @@ class Links:
 
 
 def _unwrapped(text: str, span: Span) -> tuple[Span, ...]:
-    """Return the span, with the syntax around it that this parser took for no link but others may.
-
-    So `[words](java\tscript:x)` leaves its words.
-    """
+    """Return the span with the syntax around it, where this parser sees no link but others may."""
     start, end = span
     before = _OPENED.search(text, max(0, start - _WORDS), start)
     after = _CLOSED.match(text, end)

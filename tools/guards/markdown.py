@@ -38,7 +38,7 @@ class Link:
 
     href: str
     """The target as the renderer has it: escapes and entities read."""
-    shell: tuple[Span, ...]
+    syntax: tuple[Span, ...]
     """What to cut so that only a link's words are left; empty where its place is not known."""
 
 
@@ -71,7 +71,10 @@ def read(text: str) -> Page:
 def _common(sets: Sequence[Sequence[Span]]) -> Iterator[Span]:
     """Yield what lies in a span of every set; spans of one set do not overlap."""
     edges = sorted(
-        (at, step) for spans in sets for span in spans for at, step in zip(span, (1, -1))
+        (at, step)
+        for spans in sets
+        for span in spans
+        for at, step in zip(span, (1, -1), strict=True)
     )
     depth = begun = 0
     for at, step in edges:
@@ -141,7 +144,7 @@ class _Reading:
         first, end = token.map or [0, 0]
         start, stop = self._lines.stretch(first, end - 1)
         start = self._lines.text.find("[", start)
-        self._page.links.append(Link(href=str(token.meta["url"]), shell=((start, stop),)))
+        self._page.links.append(Link(href=str(token.meta["url"]), syntax=((start, stop),)))
 
     def _inline(self, token: Token, *, cell: bool) -> None:
         placed = [child for child in token.children or () if "at" in child.meta]
@@ -152,13 +155,13 @@ class _Reading:
                 if where:
                     self._page.code.append((where[start], where[end]))
                 continue
-            shell: tuple[Span, ...] = ()
+            syntax: tuple[Span, ...] = ()
             if where and label < 0:
-                shell = ((where[start], where[end]),)
+                syntax = ((where[start], where[end]),)
             elif where:
-                shell = ((where[start], where[start + 1]), (where[label], where[end]))
+                syntax = ((where[start], where[start + 1]), (where[label], where[end]))
             href = str(child.attrGet("src" if child.type == "image" else "href"))
-            self._page.links.append(Link(href=href, shell=shell))
+            self._page.links.append(Link(href=href, syntax=syntax))
 
     def _where(self, token: Token, *, cell: bool) -> list[int] | None:
         """Return where each character of a block's content stands, None where that is not known."""

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from antiphon.tools.guards import Finding, Severity, Subject
+from antiphon.tools.guards import Finding, Guard, Severity, Subject
+from antiphon.tools.guards.grounding import Grounding
+from antiphon.tools.guards.injection import Injection
+from antiphon.tools.guards.links import Links
+from antiphon.tools.guards.personal import PersonalData
 from antiphon.tools.guards.pipeline import GuardRail
+from antiphon.tools.privacy import PatternDetector
 from antiphon.tools.resilience import Switches
 
 
@@ -86,3 +91,42 @@ async def test_cancellation_passes() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_text_beyond_the_limit_is_blocked_unread() -> None:
+    """A draft of a megabyte fails closed before any guard sees it, and the record says why."""
+    verdict = await GuardRail([Breaks(critical=False)]).judge("a" * 1_000_000, Subject())
+    assert (verdict.allowed, verdict.text) == (False, "")
+    assert [(v.guard, v.action) for v in verdict.violations] == [("size", "blocked")]
+    assert (await GuardRail([], max_chars=10).judge("a" * 10, Subject())).allowed
+
+
+@pytest.mark.parametrize(
+    ("guard", "text"),
+    [
+        (Links(), "[a](https://evil.example/x) " * 2000),
+        (Injection(), "you are a " * 5000),
+        (PersonalData(PatternDetector()), "ana@example.org 030 123456 " * 2000),
+        (Grounding(), "A lamp is returned. " * 2500),
+    ],
+    ids=["links", "injection", "pii", "grounding"],
+)
+async def test_other_turns_go_on_while_a_long_text_is_judged(guard: Guard, text: str) -> None:
+    """No guard works on a long text in the event loop."""
+    rail = GuardRail([guard], timeout_s=30)
+    subject = Subject(evidence=(text,), expects_evidence=True)
+    judging = asyncio.create_task(rail.judge(text, subject))
+    ticks = 0
+    while not judging.done():
+        await asyncio.sleep(0)
+        ticks += 1
+    assert "failed" not in {violation.action for violation in (await judging).violations}
+    assert ticks > 3
+
+
+async def test_a_guard_that_is_slow_on_a_long_text_is_not_waited_for() -> None:
+    """The deadline holds for work in a thread too; a critical guard then blocks."""
+    rail = GuardRail([Injection()], timeout_s=0.001)
+    verdict = await rail.judge("you are a " * 9000, Subject())
+    assert not verdict.allowed
+    assert verdict.violations[0].action == "failed"

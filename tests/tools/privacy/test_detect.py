@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,19 @@ def test_recall_on_the_public_set() -> None:
                 places = range(span["start"], span["end"])
                 found += all(place in covered for place in places if row["text"][place].isalnum())
     assert found / total >= 0.95
+
+
+def test_what_is_found_first_keeps_its_place() -> None:
+    """Kinds come in order of precedence; a later one takes only what is still free."""
+    text = "sk-ana4111111111111111bcdefg 4111 1111 1111 1111 ana@example.org 030 1234567"
+    spans = PatternDetector().find(text)
+    assert [span.kind for span in spans] == ["SECRET", "CREDIT_CARD", "EMAIL", "PHONE"]
+    assert all(one.end <= other.start for one, other in pairwise(spans))
+
+
+def test_the_same_value_has_the_same_number() -> None:
+    """Numbers count distinct values of a kind, in order of their first appearance."""
+    text = "a@x.org b@x.org A@x.org 4111 1111 1111 1111 c@x.org"
+    masked, kinds = mask(text, PatternDetector().find(text))
+    assert masked == "<EMAIL_1> <EMAIL_2> <EMAIL_1> <CREDIT_CARD_1> <EMAIL_3>"
+    assert kinds == {"EMAIL": 4, "CREDIT_CARD": 1}
