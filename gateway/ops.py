@@ -8,11 +8,11 @@ from collections.abc import Awaitable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.graphs.assembly import INCIDENTS, Runtime
+from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.tools.errors import AntiphonError, InputError
 from antiphon.tools.retrieval import Knowledge
-from antiphon.tools.telemetry.incidents import IncidentLog
+from antiphon.tools.telemetry.incidents import INCIDENTS, IncidentLog
 from antiphon.tools.telemetry.metrics import Metrics
 
 READY_S = 3.0

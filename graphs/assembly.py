@@ -20,6 +20,7 @@ from antiphon.graphs.answers import open_cache
 from antiphon.graphs.assistant import FILE, Assistant, GuardForm, ToolForm, load_assistant
 from antiphon.graphs.conversation import aftermath, build_conversation
 from antiphon.graphs.declared import DeclaredKnowledge, rebuildable
+from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import (
     Persistence,
     make_folder,
@@ -51,9 +52,9 @@ from antiphon.tools.resilience import Breaker, Switches
 from antiphon.tools.retrieval import Embedder, Knowledge, Migration, Reindexed
 from antiphon.tools.retrieval.analysis import primary
 from antiphon.tools.retrieval.local import SqliteKnowledge
-from antiphon.tools.telemetry import Alert
 from antiphon.tools.telemetry.logs import build_log
 from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry, load_hash_key
+from antiphon.tools.telemetry.retention import Keep as KeptLogs
 from antiphon.tools.telemetry.tracing import OFF, Tracing, open_tracing
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import ToolSpec
@@ -65,10 +66,8 @@ from antiphon.tools.turns.retention import Keep, Retention
 from antiphon.tools.turns.store import SqlTurns
 
 if TYPE_CHECKING:
-    from antiphon.graphs.incident import Responder
     from antiphon.graphs.ingest import Progress
     from antiphon.nodes.ingest import IngestContext
-    from antiphon.tools.telemetry.incidents import IncidentLog
 
 
 LEFT_ALONE_S = 10.0
@@ -76,45 +75,6 @@ LEFT_ALONE_S = 10.0
 hardly any turn pays for one."""
 MOST_STEPS = 120
 """Node runs within one turn; every loop in the table is bounded well below it."""
-INCIDENTS = "incidents.jsonl"
-"""Name of the incident log in the data folder."""
-
-
-class OnCall:
-    """Builds the incident responder at the first alert: most processes never need one."""
-
-    def __init__(self, settings: Settings, services: Services, folder: Path) -> None:
-        self._given = (settings, services, folder)
-        self._folder = folder
-        self._responder: Responder | None = None
-
-    def responder(self) -> Responder:
-        """Return the responder. Blocking the first time: it compiles the incident graph."""
-        if self._responder is None:
-            self._responder = build_responder(*self._given)
-        return self._responder
-
-    async def __call__(self, alerts: Sequence[Alert]) -> None:
-        """Start one incident per alert and return at once."""
-        responder = await asyncio.to_thread(self.responder)
-        await responder(alerts)
-
-    async def take_up(self) -> None:
-        """Watch over an outage that was left open; where no incident ever was, this is a glance."""
-        path = self._folder / INCIDENTS
-        if not await asyncio.to_thread(path.exists):
-            return
-        from antiphon.tools.telemetry.incidents import IncidentLog
-
-        # A log that cannot be read shows where it is asked for.
-        with suppress(AntiphonError):
-            if await IncidentLog(path).unresolved("knowledge_outage"):
-                await (await asyncio.to_thread(self.responder)).take_up()
-
-    async def drain(self) -> None:
-        """Wait for the incidents under way."""
-        if self._responder is not None:
-            await self._responder.drain()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +103,6 @@ def data_folder(settings: Settings, assistant: Assistant) -> Path:
     slug = re.sub(r"[^a-z0-9]+", "-", assistant.folder.name.lower()).strip("-") or "assistant"
     place = hashlib.sha256(str(assistant.folder).encode()).hexdigest()[:8]
     return settings.data_dir / f"{slug}-{place}"
-
-
-def incident_log(settings: Settings, assistant: Path | None) -> IncidentLog:
-    """Return the incidents of an assistant, without opening anything. Raises AssistantError."""
-    from antiphon.tools.telemetry.incidents import IncidentLog
-
-    form = load_assistant(assistant or settings.assistant or sample_folder())
-    return IncidentLog(data_folder(settings, form) / INCIDENTS)
 
 
 @asynccontextmanager
@@ -345,39 +297,9 @@ def build_services(
         models=_models(settings, assistant, embedder, switches),
         prompts=_prompts(assistant.folder / "prompts"),
         tokens=tokens,
-        telemetry=_telemetry(settings, folder),
+        telemetry=_telemetry(settings, assistant, folder),
         reranker=make_reranker(settings.reranker),
         switches=switches,
-    )
-
-
-def build_responder(settings: Settings, services: Services, folder: Path) -> Responder:
-    """Build what starts the incident graph for alerts."""
-    from antiphon.graphs.incident import Responder, build_incident
-    from antiphon.nodes.incident import searchable
-    from antiphon.tools.telemetry.incidents import IncidentLog
-    from antiphon.tools.telemetry.metrics import Metrics
-    from antiphon.tools.telemetry.notify import build_notifier
-
-    log = build_log(level=settings.log_level, form=settings.log_format)
-    incidents = IncidentLog(folder / INCIDENTS)
-    notifier = build_notifier(log, webhook=settings.alert_webhook)
-    works = searchable(services.knowledge)
-    graph = build_incident(
-        services.switches,
-        incidents,
-        notifier,
-        models=lambda: [card.name for card in model_cards(settings, services.assistant)],
-        works=works,
-    ).compile(name="incident")
-    return Responder(
-        traced(graph),
-        switches=services.switches,
-        incidents=incidents,
-        notifier=notifier,
-        works=works,
-        log=log,
-        metrics=Metrics(),
     )
 
 
@@ -569,10 +491,15 @@ def _models(
     )
 
 
-def _telemetry(settings: Settings, folder: Path) -> TurnTelemetry:
+def _telemetry(settings: Settings, assistant: Assistant, folder: Path) -> TurnTelemetry:
     log = build_log(level=settings.log_level, form=settings.log_format)
     given = settings.hash_key.get_secret_value().encode()
-    return build_telemetry(data_dir=folder, log=log, hash_key=given or load_hash_key(folder))
+    return build_telemetry(
+        data_dir=folder,
+        log=log,
+        hash_key=given or load_hash_key(folder),
+        keep=KeptLogs(days=assistant.logs.days, megabytes=assistant.logs.megabytes),
+    )
 
 
 async def _warm(embedder: Embedder) -> None:

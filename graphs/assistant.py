@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from antiphon.tools.errors import AssistantError
+from antiphon.tools.telemetry.turn import Response
 
 FILE = "assistant.yaml"
 
@@ -189,8 +190,42 @@ class RetentionForm(_Form):
     thread_days: float = Field(
         default=365, gt=0, description="Days after its last message that a thread is kept."
     )
-    record_days: float = Field(
-        default=90, gt=0, description="Days that turn and incident records are kept."
+
+
+class IncidentsForm(_Form):
+    """What is done about each type of incident.
+
+    Automatic is what can harm nobody: a model that is down answers nobody anyway, and of a
+    knowledge that is out turns only say so. The rest gives up quality or answers for everyone in
+    its scope, so it is only advised unless this says otherwise.
+    """
+
+    high_latency: Response = Field(
+        default="advised", description="Choose the fastest model, where models are what is slow."
+    )
+    high_error_rate: Response = Field(
+        default="advised",
+        description="Freeze a tool that mostly fails; answer without language models where these "
+        "are what fails.",
+    )
+    cost_spike: Response = Field(default="advised", description="Choose the cheapest model.")
+    safety_violation: Response = Field(
+        default="advised", description="Let guards block high violations as they do critical ones."
+    )
+    model_outage: Response = Field(
+        default="automatic", description="Leave the model out until it answers again."
+    )
+    knowledge_outage: Response = Field(
+        default="automatic", description="Watch until a search works; nothing is switched."
+    )
+
+
+class LogsForm(_Form):
+    """How long turn records and incidents are kept."""
+
+    days: float = Field(default=30, gt=0, description="Age at which they are removed.")
+    megabytes: float = Field(
+        default=100, gt=0, description="Size of all turn records at which the oldest are removed."
     )
 
 
@@ -246,6 +281,8 @@ class Assistant(_Form):
     cache: CacheForm = CacheForm()
     approvals: ApprovalsForm = ApprovalsForm()
     retention: RetentionForm = RetentionForm()
+    incidents: IncidentsForm = IncidentsForm()
+    logs: LogsForm = LogsForm()
     wording: WordingForm = WordingForm()
     golden: str = Field(default="golden.jsonl", description="The golden set, for `antiphon eval`.")
     folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"readOnly": True})

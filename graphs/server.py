@@ -15,7 +15,6 @@ from typing import Any, Self
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from antiphon.graphs.assembly import (
-    OnCall,
     Ready,
     build_services,
     compile_conversation,
@@ -24,6 +23,7 @@ from antiphon.graphs.assembly import (
 )
 from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.declared import PATIENCE_S, prepared
+from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import STORED
 from antiphon.graphs.runner import Graph
 from antiphon.graphs.services import Services

@@ -76,7 +76,9 @@ class Settings(BaseSettings):
         default=False,
         description="Send traces to LangSmith (needs LANGSMITH_API_KEY); off: nothing leaves.",
     )
-    alert_webhook: str = Field(default="", description="URL that incident notices are posted to.")
+    alert_webhook: SecretStr = Field(
+        default=SecretStr(""), description="URL that incident notices are posted to."
+    )
 
     @field_validator("model_url", "weaviate_url")
     @classmethod

@@ -14,6 +14,9 @@ from antiphon.tools.toolbox import Caller
 from antiphon.tools.turns.current import CURRENT, Running
 from antiphon.tools.turns.records import TurnState
 
+BROKEN = frozenset({"timeout", "raised"})
+"""How a tool fails; what it refuses in its own words is no failure of its."""
+
 
 def account(
     telemetry: Telemetry,
@@ -97,4 +100,18 @@ def record_of(state: State, who: Caller, telemetry: Telemetry, now: float) -> Tu
         cached=state["cached"],
         retrieval_confidence=state["retrieval_confidence"],
         support=state["support"],
+        calls=_calls(state),
+        broken_tools=tuple(one.name for one in state["results"] if one.error in BROKEN),
     )
+
+
+def _calls(state: State) -> tuple[tuple[str, str], ...]:
+    """Return each model that was asked, and the code of why it did not answer."""
+    calls: list[tuple[str, str]] = []
+    for failure in state["model_failures"]:
+        # `provider:name: code (message)`: the name itself may hold colons, but none with a space.
+        model, _, why = failure.partition(": ")
+        calls.append((model, why.partition(" ")[0]))
+    if state["model"] and not state["cached"]:
+        calls.append((state["model"], ""))
+    return tuple(calls)

@@ -425,4 +425,5 @@ def _task(input_tokens: int, context: Context) -> Task:
         max_cost_usd=context.max_cost_usd,
         min_quality=context.min_quality,
         prefer=context.model,
+        tenant=context.tenant,
     )

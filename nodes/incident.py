@@ -1,36 +1,44 @@
-"""The steps of an incident: assess what was reported, mitigate by type, verify, notify, record."""
+"""The steps of an incident: assess what was reported, plan by type, write down, verify, notify.
+
+A mitigation reaches as far as its cause: one tenant's, or all where several are hit. It is done
+only where the assistant says so and where it takes several people to bring the cause about;
+elsewhere the incident says what to do, and people decide.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypedDict
 
-from antiphon.tools.errors import AntiphonError, KnowledgeMissing, StorageError
-from antiphon.tools.resilience import Switches
-from antiphon.tools.retrieval import Knowledge
-from antiphon.tools.telemetry.incidents import (
-    KNOWN_TYPES,
-    Incident,
-    IncidentLog,
-    Status,
-    Switch,
-)
-from antiphon.tools.telemetry.notify import Notifier
-from antiphon.tools.telemetry.record import utc_now
-from antiphon.tools.telemetry.turn import AlertSeverity
+from langchain_core.messages import HumanMessage
 
-MANY_FAILURES = 0.5
-"""Above this error rate one tool is no longer the likely cause: everything degrades."""
+from antiphon.tools.errors import AntiphonError, KnowledgeMissing, StorageError
+from antiphon.tools.models import Models, Selection
+from antiphon.tools.resilience import Switch
+from antiphon.tools.retrieval import Knowledge
+from antiphon.tools.telemetry.incidents import HOLD_S, KNOWN_TYPES, Incident, stamp
+from antiphon.tools.telemetry.notify import Notifier
+from antiphon.tools.telemetry.rules import DOWN
+from antiphon.tools.telemetry.standing import Standing
+from antiphon.tools.telemetry.turn import AlertSeverity, Response
+
 NOTIFIED = frozenset({"critical", "high"})
 """The guide's severities that people are told of."""
 DEFAULT_TENANT = "default"
+TRIAL_S = 60.0
+"""How long a mitigation holds before the normal way is tried again; twice that the next time."""
+OUTAGE_S = 86_400.0
+"""How long an outage of the knowledge is watched before it is told of anew."""
+WORK_OF_MODELS = frozenset({"rewrite_query", "choose_tools", "select_model", "respond"})
+"""Nodes whose time and failures are those of a language model."""
 PROBE = "Does a search answer?"
+PING = "Reply with the word yes."
 PROBE_DEADLINE_S = 8.0
 """For a knowledge that has no deadline of its own."""
-
+PING_DEADLINE_S = 20.0
 
 class Report(TypedDict, total=False):
     """What is reported: plain values, so that an incident can also be raised over HTTP."""
@@ -38,14 +46,19 @@ class Report(TypedDict, total=False):
     type: str
     severity: AlertSeverity
     message: str
-    value: float
+    tenant: str
+    item: str
+    apart: bool
     details: dict[str, str]
 
 
 class IncidentState(Report, total=False):
     """The report, and the incident as it is worked on."""
 
+    response: Response
     incident: Incident
+    begun: bool
+    """Whether this is the process that opened it."""
     unrecorded: str
     """Why the incident could not be written down, or empty."""
 
@@ -58,10 +71,10 @@ class IncidentNode(Protocol):
         ...
 
 
-Models = Callable[[], Sequence[str]]
-"""The names of every model the router knows."""
 Works = Callable[[str], Awaitable[bool]]
-"""Whether a tenant's knowledge can be searched now."""
+"""Whether a tenant's knowledge can be searched now, or whether a model answers."""
+Names = Callable[[], Sequence[str]]
+"""The names of every model the router knows."""
 
 
 def searchable(knowledge: Knowledge) -> Works:
@@ -80,111 +93,146 @@ def searchable(knowledge: Knowledge) -> Works:
     return works
 
 
-def assess() -> IncidentNode:
+def answers(models: Models) -> Works:
+    """Return the look whether a model answers: a word or two, asked of it alone."""
+
+    async def works(model: str) -> bool:
+        alone = Selection(model=model, reason="trial", score=0.0, cost_usd=0.0, latency_s=0.0)
+        try:
+            async with asyncio.timeout(PING_DEADLINE_S):
+                reply = await models.reply(alone, [HumanMessage(content=PING)])
+        except (AntiphonError, TimeoutError):
+            return False
+        return reply.model == model
+
+    return works
+
+
+def assess(standing: Standing, policy: Mapping[str, Response]) -> IncidentNode:
     """Open the incident; an unknown type is recorded with what is wrong and nothing is thrown."""
 
     async def assess(state: IncidentState) -> IncidentState:
         kind = state.get("type", "")
-        known = kind in KNOWN_TYPES
+        now = standing.now()
+        response = policy.get(kind, "advised")
+        if response == "automatic" and not state.get("apart", True):
+            response = "advised"
+        lasts = OUTAGE_S if kind == "knowledge_outage" else HOLD_S
         incident = Incident(
             id=uuid.uuid4().hex[:12],
             type=kind,
             severity=state.get("severity", "warning"),
-            opened=utc_now().isoformat(timespec="milliseconds"),
+            opened=stamp(now),
             message=state.get("message", ""),
             details=dict(state.get("details", {})),
+            tenant=state.get("tenant", ""),
+            item=state.get("item", ""),
+            until=stamp(now, plus_s=lasts),
             resolution=""
-            if known
+            if kind in KNOWN_TYPES
             else f"Unknown incident type {kind!r}; known: {', '.join(KNOWN_TYPES)}",
         )
-        return {"incident": incident}
+        return {"incident": incident, "response": response}
 
     return assess
 
 
-def mitigate_latency(switches: Switches) -> IncidentNode:
-    """Route by latency alone."""
+def mitigate_latency(standing: Standing) -> IncidentNode:
+    """Route by latency alone, where it is models that are slow."""
 
     async def mitigate_latency(state: IncidentState) -> IncidentState:
-        return _mitigated(
+        slowest = _why(state)
+        if slowest not in WORK_OF_MODELS:
+            return _left(state, f"Look at {slowest!r}, which takes longest: no model is the cause")
+        return _planned(
             state,
-            switches,
-            Switch(name="prefer_fast"),
-            resolution="Routing to the fastest suitable model",
+            standing,
+            Switch(name="prefer_fast", tenant=state["incident"].tenant),
+            done="Routing to the fastest suitable model",
             action="prefer_fast",
-            recovery="next turn",
         )
 
     return mitigate_latency
 
 
-def mitigate_errors(switches: Switches) -> IncidentNode:
-    """Freeze the failing tool where one stands out; with many failures degrade instead."""
+def mitigate_errors(standing: Standing) -> IncidentNode:
+    """Freeze the failing tool; degrade where models fail; else leave it to people."""
 
     async def mitigate_errors(state: IncidentState) -> IncidentState:
-        tool = state.get("details", {}).get("tool", "")
-        if tool and state.get("value", 0.0) < MANY_FAILURES:
-            return _mitigated(
+        tool, tenant = state["incident"].item, state["incident"].tenant
+        if tool:
+            return _planned(
                 state,
-                switches,
-                Switch(name="frozen_tools", item=tool),
-                resolution=f"Froze the failing tool {tool!r}",
+                standing,
+                Switch(name="frozen_tools", item=tool, tenant=tenant),
+                done=f"Froze the failing tool {tool!r}",
                 action="freeze_tool",
-                recovery="next turn",
             )
-        return _degraded(state, switches)
+        node, _, code = _why(state).partition(": ")
+        if code in DOWN or (node in WORK_OF_MODELS and code == "timeout"):
+            return _planned(
+                state,
+                standing,
+                Switch(name="degraded", tenant=tenant),
+                done="Enabled graceful degradation mode",
+                action="graceful_degradation",
+            )
+        return _left(state, f"Look into {_why(state)!r}: no model is the cause")
 
     return mitigate_errors
 
 
-def mitigate_cost(switches: Switches) -> IncidentNode:
+def mitigate_cost(standing: Standing) -> IncidentNode:
     """Route by cost alone."""
 
     async def mitigate_cost(state: IncidentState) -> IncidentState:
-        return _mitigated(
+        return _planned(
             state,
-            switches,
-            Switch(name="prefer_cheap"),
-            resolution="Routing to the cheapest suitable model",
+            standing,
+            Switch(name="prefer_cheap", tenant=state["incident"].tenant),
+            done="Routing to the cheapest suitable model",
             action="prefer_cheap",
-            recovery="next turn",
         )
 
     return mitigate_cost
 
 
-def mitigate_safety(switches: Switches) -> IncidentNode:
+def mitigate_safety(standing: Standing) -> IncidentNode:
     """Block at high severity too."""
 
     async def mitigate_safety(state: IncidentState) -> IncidentState:
-        return _mitigated(
+        return _planned(
             state,
-            switches,
-            Switch(name="strict_guards"),
-            resolution="Guards block high violations as they do critical ones",
+            standing,
+            Switch(name="strict_guards", tenant=state["incident"].tenant),
+            done="Guards block high violations as they do critical ones",
             action="strict_guards",
-            recovery="immediate",
         )
 
     return mitigate_safety
 
 
-def mitigate_outage(switches: Switches, models: Models) -> IncidentNode:
-    """Take the model out of the choice; without another one degrade gracefully."""
+def mitigate_outage(standing: Standing, models: Names) -> IncidentNode:
+    """Take the model out of the choice; without another one that is the guide's degradation."""
 
     async def mitigate_outage(state: IncidentState) -> IncidentState:
-        model = state.get("details", {}).get("model", "")
-        if model and _remaining(switches, models, without=model):
-            return _mitigated(
-                state,
-                switches,
-                Switch(name="disabled_models", item=model),
-                resolution="Switched to fallback model",
-                action="model_fallback",
-                recovery="immediate",
-                status="resolved",
-            )
-        return _degraded(state, switches)
+        incident = state["incident"]
+        out = {
+            switch.item
+            for other in standing.open
+            for switch in other.throws(standing.now())
+            if switch.name == "disabled_models" and switch.tenant in ("", incident.tenant)
+        }
+        another = set(models()) - out - {incident.item}
+        return _planned(
+            state,
+            standing,
+            Switch(name="disabled_models", item=incident.item, tenant=incident.tenant),
+            done="Switched to fallback model" if another else "Enabled graceful degradation mode",
+            action="model_fallback" if another else "graceful_degradation",
+            recovery="as soon as the model answers",
+            trial=False,
+        )
 
     return mitigate_outage
 
@@ -207,37 +255,37 @@ def mitigate_knowledge() -> IncidentNode:
     return mitigate_knowledge
 
 
-def over(incident: Incident) -> Incident:
-    """Return a knowledge outage as it stands once a search has worked."""
-    return replace(
-        incident,
-        status="resolved",
-        resolution="A search works again",
-        recovery="immediate",
-        resolved=utc_now().isoformat(timespec="milliseconds"),
-    )
+def record(standing: Standing) -> IncidentNode:
+    """Write the incident down, and so throw its switches in every process; once among them all.
+
+    A full disk must not undo what is to be done: then it holds in this process.
+    """
+
+    async def record(state: IncidentState) -> IncidentState:
+        try:
+            return {"begun": await standing.begin(state["incident"])}
+        except StorageError as error:
+            return {"begun": True, "unrecorded": error.message}
+
+    return record
 
 
-def verify(switches: Switches, models: Models, works: Works) -> IncidentNode:
-    """Look whether what was thrown is on, a model is left, or an outage is over already."""
+def verify(standing: Standing, works: Works) -> IncidentNode:
+    """Look whether what was planned holds, or whether an outage is over already."""
 
     async def verify(state: IncidentState) -> IncidentState:
         incident = state["incident"]
         if incident.type == "knowledge_outage":
-            back = await works(incident.details.get("tenant", DEFAULT_TENANT))
-            return {"incident": over(incident) if back else incident}
-        off = [switch.name for switch in incident.rests_on if not switch.is_on(switches)]
-        if off:
-            wrong = f"Mitigation did not hold: {', '.join(off)} is off"
-        elif "model_fallback" in incident.actions_taken and not _remaining(switches, models):
-            wrong = "Mitigation did not hold: no model is left"
-        else:
-            return {"incident": incident}
-        return {
-            "incident": replace(
-                incident, status="investigating", resolution=wrong, recovery="unknown"
-            )
-        }
+            if not await works(probed_tenant(incident)):
+                return {}
+            now = stamp(standing.now())
+            return await _changed(standing, incident, works_again(incident, at=now))
+        off = [switch.name for switch in incident.thrown if not standing.holds(switch)]
+        if not off:
+            return {}
+        wrong = f"Mitigation did not hold: {', '.join(off)} is off"
+        failed = replace(incident, status="investigating", resolution=wrong, recovery="unknown")
+        return await _changed(standing, incident, failed)
 
     return verify
 
@@ -253,53 +301,57 @@ def notify(notifier: Notifier) -> IncidentNode:
     return notify
 
 
-def record(log: IncidentLog) -> IncidentNode:
-    """Write the incident down; a full disk must not undo what was done about it."""
-
-    async def record(state: IncidentState) -> IncidentState:
-        try:
-            await log.append(state["incident"])
-        except StorageError as error:
-            return {"unrecorded": error.message}
-        return {}
-
-    return record
+def probed_tenant(incident: Incident) -> str:
+    """Return the tenant whose search shows whether the knowledge is back."""
+    return incident.details.get("tenant", DEFAULT_TENANT)
 
 
-def _mitigated(
+def works_again(incident: Incident, *, at: str) -> Incident:
+    """Return an outage as it stands once a search has worked, or the model has answered."""
+    if incident.type == "knowledge_outage":
+        return replace(incident, resolution="").over("a search works again", at=at)
+    return incident.over("the model answers again", at=at)
+
+
+async def _changed(standing: Standing, before: Incident, after: Incident) -> IncidentState:
+    try:
+        await standing.change(before, after)
+    except StorageError as error:
+        return {"incident": after, "unrecorded": error.message}
+    return {"incident": after}
+
+
+def _why(state: IncidentState) -> str:
+    return state["incident"].details.get("why", "unknown")
+
+
+def _left(state: IncidentState, advice: str) -> IncidentState:
+    return {"incident": replace(state["incident"], resolution=f"Advised: {advice}")}
+
+
+def _planned(
     state: IncidentState,
-    switches: Switches,
+    standing: Standing,
     switch: Switch,
     *,
-    resolution: str,
+    done: str,
     action: str,
-    recovery: str,
-    status: Status = "mitigated",
+    recovery: str = "as soon as turns go well without it",
+    trial: bool = True,
 ) -> IncidentState:
+    incident = state["incident"]
+    if state["response"] != "automatic":
+        said = f"Advised: {action}; nothing was switched"
+        return {"incident": replace(incident, resolution=said, advised=(action,))}
     return {
         "incident": replace(
-            state["incident"],
-            status=status,
-            resolution=resolution,
+            incident,
+            status="mitigated",
+            resolution=done,
             actions_taken=(action,),
             recovery=recovery,
-            rests_on=(switch,),
-            thrown=(switch,) if switch.throw(switches) else (),
-            resolved=utc_now().isoformat(timespec="milliseconds") if status == "resolved" else "",
+            thrown=(switch,),
+            trial=stamp(standing.now(), plus_s=TRIAL_S) if trial else "",
+            hold_s=TRIAL_S if trial else 0.0,
         )
     }
-
-
-def _degraded(state: IncidentState, switches: Switches) -> IncidentState:
-    return _mitigated(
-        state,
-        switches,
-        Switch(name="degraded"),
-        resolution="Enabled graceful degradation mode",
-        action="graceful_degradation",
-        recovery="unknown",
-    )
-
-
-def _remaining(switches: Switches, models: Models, *, without: str = "") -> list[str]:
-    return [m for m in models() if m != without and m not in switches.disabled_models]

@@ -47,7 +47,7 @@ def rewrite_query(rewriter: Rewriter, rail: Rail) -> Node:
             return {"standalone": joined, "queries": (joined,)}
         said = _to_the_point(state["messages"][:-1][-2 * max(state["window"], 1) :])
         context = knobs(runtime)
-        found = await rewriter.rewrite(question, said, prefer=context.model)
+        found = await rewriter.rewrite(question, said, prefer=context.model, tenant=context.tenant)
         update: Update = {"standalone": found.standalone, "queries": found.queries}
         if found.reply is not None:
             evidence = tuple(message.text for message in state["messages"])

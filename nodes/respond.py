@@ -82,6 +82,7 @@ def select_model(
             max_cost_usd=context.max_cost_usd,
             min_quality=context.min_quality,
             prefer=context.model,
+            tenant=context.tenant,
         )
         return {"selection": models.select(task), "phase": "response_generation"}
 

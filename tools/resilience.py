@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -48,17 +48,57 @@ class Breaker:
             self._opened_at, self._trial = self.clock(), False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """One thing turned off or on for a tenant, or for all of them."""
+
+    name: Literal[
+        "degraded",
+        "prefer_cheap",
+        "prefer_fast",
+        "strict_guards",
+        "disabled_models",
+        "frozen_tools",
+    ]
+    item: str = ""
+    """The model or the tool, where the switch is about one."""
+    tenant: str = ""
+    """Empty: every tenant."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """What operations have turned off or on, in this process; mitigation flips, nodes obey."""
+    """What incidents have turned off or on; whoever follows their log sets it, the others obey.
 
-    disabled_models: set[str] = field(default_factory=set)
-    frozen_tools: set[str] = field(default_factory=set)
-    degraded: bool = False
-    """Answer with the extractive model only."""
-    prefer_cheap: bool = False
-    """Route by cost alone."""
-    prefer_fast: bool = False
-    """Route by latency alone."""
-    strict_guards: bool = False
-    """Treat a high violation as critical."""
+    Every question names the tenant that asks: what one tenant brought about reaches no other.
+    """
+
+    thrown: frozenset[Switch] = frozenset()
+
+    def degraded(self, tenant: str) -> bool:
+        """Return whether the extractive model alone may answer."""
+        return self._on(tenant, "degraded")
+
+    def strict(self, tenant: str) -> bool:
+        """Return whether a high violation counts as critical."""
+        return self._on(tenant, "strict_guards")
+
+    def prefer(self, tenant: str) -> Literal["cheap", "fast", ""]:
+        """Return whether price or speed alone chooses the model; empty when neither does."""
+        if self._on(tenant, "prefer_cheap"):
+            return "cheap"
+        return "fast" if self._on(tenant, "prefer_fast") else ""
+
+    def disabled(self, model: str, tenant: str) -> bool:
+        """Return whether the model may not be chosen."""
+        return self._on(tenant, "disabled_models", model)
+
+    def frozen(self, tool: str, tenant: str) -> bool:
+        """Return whether the tool may not run."""
+        return self._on(tenant, "frozen_tools", tool)
+
+    def _on(self, tenant: str, name: str, item: str = "") -> bool:
+        return any(
+            (switch.name, switch.item) == (name, item) and switch.tenant in ("", tenant)
+            for switch in self.thrown
+        )

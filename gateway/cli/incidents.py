@@ -26,7 +26,7 @@ def incidents(
     as_json: AsJson = False,
 ) -> None:
     """List incidents, newest first: what was done about each, and whether it is over."""
-    from antiphon.graphs.assembly import incident_log
+    from antiphon.graphs.oncall import incident_log
     from antiphon.graphs.settings import read_settings
 
     found = run(incident_log(read_settings(), assistant).read(limit=limit))

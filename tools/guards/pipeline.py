@@ -58,7 +58,7 @@ class GuardRail:
                     return Verdict(allowed=False, text="", violations=tuple(violations))
                 continue
             if not finding.ok:
-                violations.append(self._violation(guard, finding, text))
+                violations.append(self._violation(guard, finding, text, subject.tenant))
                 if violations[-1].action == "blocked":
                     return Verdict(allowed=False, text="", violations=tuple(violations))
             text = finding.text
@@ -83,9 +83,9 @@ class GuardRail:
         reason = f"{len(text)} characters, at most {self._max_chars} are judged"
         return Violation(guard="size", severity="critical", action="blocked", reason=reason)
 
-    def _violation(self, guard: Guard, finding: Finding, before: str) -> Violation:
+    def _violation(self, guard: Guard, finding: Finding, before: str, tenant: str) -> Violation:
         blocks = finding.severity == "critical" or (
-            finding.severity == "high" and self._switches.strict_guards
+            finding.severity == "high" and self._switches.strict(tenant)
         )
         done = finding.action or ("noted" if finding.text == before else "removed")
         return Violation(

@@ -145,6 +145,8 @@ class Task:
     min_quality: float = 0.0
     prefer: str = ""
     """A model name the caller asked for; it wins when suitable."""
+    tenant: str = ""
+    """On whose behalf; an incident may have narrowed the choice for one tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

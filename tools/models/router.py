@@ -99,8 +99,8 @@ class ModelRouter:
 
     def select(self, task: Task) -> Selection:
         """Choose the best suitable model, the one asked for when it is suitable; never none."""
-        weights, policy = self._policy()
-        shut = {name: why for name in self._cards if (why := self._shut(name))}
+        weights, policy = self._policy(task.tenant)
+        shut = {name: why for name in self._cards if (why := self._shut(name, task.tenant))}
         open_cards = [card for card in self._cards.values() if card.name not in shut]
         ranked, unsuitable = rank(open_cards, task, weights)
         excluded = (*(f"{name}: {why}" for name, why in shut.items()), *unsuitable)
@@ -150,20 +150,22 @@ class ModelRouter:
         message = await self._open[LAST_RESORT].ainvoke(list(messages), UNHEARD)
         return self._reply(LAST_RESORT, messages, message)
 
-    def _policy(self) -> tuple[Weights, str]:
-        if self._switches.prefer_cheap:
-            return CHEAPEST, "cheapest"
-        if self._switches.prefer_fast:
-            return FASTEST, "fastest"
-        return self._weights, "best score"
+    def _policy(self, tenant: str) -> tuple[Weights, str]:
+        match self._switches.prefer(tenant):
+            case "cheap":
+                return CHEAPEST, "cheapest"
+            case "fast":
+                return FASTEST, "fastest"
+            case _:
+                return self._weights, "best score"
 
-    def _shut(self, name: str) -> str:
+    def _shut(self, name: str, tenant: str) -> str:
         """Return why the model may not be chosen whatever the task, or an empty string."""
         if name == LAST_RESORT:
             return ""
-        if self._switches.degraded:
+        if self._switches.degraded(tenant):
             return "degraded mode"
-        if name in self._switches.disabled_models:
+        if self._switches.disabled(name, tenant):
             return "switched off"
         if self._breakers[name].state == "open":
             return "circuit open after repeated failures"

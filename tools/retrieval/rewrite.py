@@ -91,7 +91,7 @@ class Rewriter:
         self._min_quality = min_quality
 
     async def rewrite(
-        self, question: str, said: Sequence[BaseMessage], *, prefer: str = ""
+        self, question: str, said: Sequence[BaseMessage], *, prefer: str = "", tenant: str = ""
     ) -> Rewriting:
         """Return the question after what was `said`, latest last; no model is asked without it."""
         earlier = [message.text for message in said if isinstance(message, HumanMessage)]
@@ -100,7 +100,7 @@ class Rewriter:
         )
         if not earlier:
             return by_rule
-        reply = await self._ask(question, said, prefer)
+        reply = await self._ask(question, said, prefer, tenant)
         if reply is None:
             return by_rule
         text = reply.message.text.strip(WRAPPING)
@@ -109,7 +109,9 @@ class Rewriter:
         wordings = tuple(dict.fromkeys((question, text)))
         return Rewriting(standalone=text, queries=wordings, reply=reply)
 
-    async def _ask(self, question: str, said: Sequence[BaseMessage], prefer: str) -> Reply | None:
+    async def _ask(
+        self, question: str, said: Sequence[BaseMessage], prefer: str, tenant: str
+    ) -> Reply | None:
         """Return a real model's reply, None where there is none in time."""
         history = "\n".join(f"{message.type}: {message.text}" for message in said)
         prompt = [
@@ -122,6 +124,7 @@ class Rewriter:
             output_tokens=self._tokens.count(question) + LONGEST_CHARACTERS // 4,
             min_quality=self._min_quality,
             prefer=prefer,
+            tenant=tenant,
         )
         selection = self._models.select(task)
         if selection.model == LAST_RESORT:

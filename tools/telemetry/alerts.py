@@ -1,236 +1,229 @@
-"""Alert rules as a table: what is measured of the latest turns, and the value that is too much."""
+"""Holds the latest turns against the rules: who was hit, and so how far a cause reaches.
+
+A rule looks at each tenant's turns for themselves. Where one tenant's callers are hit, the alert is
+about that tenant; where those of two are, or one caller of each of three, about the assistant.
+
+A caller is a user. Anonymous callers share a key, and one of them may open any number of threads:
+beside users of the same tenant they count as one caller. A tenant that has anonymous callers only
+is counted by its threads, else nothing could ever be seen there; but as these may all be one
+person's, such an alert says that its callers cannot be told apart, unless the rule is about what no
+caller can bring about by words.
+"""
 
 from __future__ import annotations
 
-import operator
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from antiphon.tools.errors import KnowledgeUnavailable
-from antiphon.tools.telemetry.turn import Alert, AlertSeverity, IncidentType, TurnRecord
+from antiphon.tools.telemetry.rules import RULES, Rule, looked_at
+from antiphon.tools.telemetry.turn import Alert, Trial, TurnRecord
 
+WINDOW_S = 600.0
 WINDOW_TURNS = 100
-"""How many of the latest turns the error rate looks at."""
-WINDOW_MIN_TURNS = 20
-"""Below so many turns there is no rate to speak of."""
-OUTAGE_WINDOW_S = 600.0
-COOLDOWN_S = 300.0
-FLAPPING_S = 30.0
-"""A knowledge that comes and goes is told of no more often than this; while an outage lasts, its
-incident stays open and no second one is opened."""
-FAILING_TOOL_CALLS = 3
-"""Failures in the window before a tool is named as the likely cause."""
+"""How many of a tenant's latest turns are looked at, and how old they may be."""
+MOST_TENANTS = 256
+"""Beyond these, the tenant that was quiet for longest is forgotten."""
+SEVERAL_TENANTS = 2
+"""So many tenants, each hit as one alone would have to be, are no longer a tenant's own matter."""
+MANY_TENANTS = 3
+"""So many tenants with a single caller hit are neither."""
+AGAINST = 2
+"""Callers whose turns must go wrong before a trial of the normal way has failed."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Recent:
-    """What the rules may look at: the latest turn and what came before it."""
-
-    turns: deque[TurnRecord] = field(default_factory=lambda: deque(maxlen=WINDOW_TURNS))
-    model_failures: dict[str, deque[float]] = field(default_factory=dict)
-    """Per model: when it failed within the outage window."""
-
-    def add(self, turn: TurnRecord, now: float) -> None:
-        """Take in a turn that ended at `now`."""
-        self.turns.append(turn)
-        for failure in turn.model_failures:
-            # `provider:name: why`: the name itself may hold colons, but none with a space.
-            self.model_failures.setdefault(failure.partition(": ")[0], deque()).append(now)
-        for times in self.model_failures.values():
-            while times and now - times[0] > OUTAGE_WINDOW_S:
-                times.popleft()
+Key = tuple[str, str]
+"""Type of incident, and item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A measured value, and what it was measured of."""
+class Seen:
+    """What is kept of a turn: who, when, and what it says of each matter."""
 
-    value: float
-    details: dict[str, str] = field(default_factory=dict)
-    subject: str = ""
-    """Cooldown is kept per rule and subject: two models may fail one after the other."""
+    at: float
+    user: str
+    thread: str
+    found: dict[Key, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One line of the table."""
+class Sample:
+    """The turns that say something of one matter, as (caller, why it went wrong)."""
 
-    name: str
-    incident: IncidentType
-    severity: AlertSeverity
-    measure: Callable[[Recent], Sequence[Reading]]
-    threshold: float
-    message: str
-    """With places for `value`, `threshold` and `subject`."""
-    exceeds: Callable[[float, float], bool] = operator.gt
-    cooldown_s: float = COOLDOWN_S
-    """How long it stays quiet after it fired."""
+    turns: tuple[tuple[str, str], ...]
+    apart: bool
+    """Whether the callers are told apart by their users."""
 
+    @property
+    def bad(self) -> list[tuple[str, str]]:
+        """The turns that went wrong."""
+        return [turn for turn in self.turns if turn[1]]
 
-def _duration(recent: Recent) -> Sequence[Reading]:
-    turn = recent.turns[-1]
-    slowest = max(turn.node_ms, key=turn.node_ms.__getitem__, default="")
-    return [Reading(value=turn.duration_ms / 1000, details={"turn": turn.turn, "node": slowest})]
+    @property
+    def callers(self) -> set[str]:
+        """Who was hit."""
+        return {caller for caller, _ in self.bad}
 
+    @property
+    def share(self) -> float:
+        """How much of the turns went wrong."""
+        return len(self.bad) / len(self.turns) if self.turns else 0.0
 
-def _cost(recent: Recent) -> Sequence[Reading]:
-    turn = recent.turns[-1]
-    return [Reading(value=turn.cost_usd, details={"turn": turn.turn, "model": turn.model})]
+    def without_busiest(self) -> Sample:
+        """Leave out the caller that was hit most: nobody tips a scale alone."""
+        busiest = Counter(caller for caller, _ in self.bad).most_common(1)
+        left = tuple(turn for turn in self.turns if not busiest or turn[0] != busiest[0][0])
+        return Sample(turns=left, apart=self.apart)
 
-
-def _error_rate(recent: Recent) -> Sequence[Reading]:
-    if not recent.turns[-1].failed or len(recent.turns) < WINDOW_MIN_TURNS:
-        return []
-    failed = [turn for turn in recent.turns if turn.failed]
-    details = {"failed": str(len(failed)), "turns": str(len(recent.turns))}
-    details["failure"] = Counter(turn.failure for turn in failed).most_common(1)[0][0]
-    tool = _failing_tool(recent)
-    if tool:
-        details["tool"] = tool
-    return [Reading(value=len(failed) / len(recent.turns), details=details)]
-
-
-def _failing_tool(recent: Recent) -> str:
-    """Return the tool that fails most, when it fails more often than it works."""
-    calls = Counter(call for turn in recent.turns for call in turn.tools)
-    failing = [
-        (count, tool)
-        for (tool, ok), count in calls.items()
-        if not ok and count >= FAILING_TOOL_CALLS and count > calls[tool, True]
-    ]
-    return max(failing)[1] if failing else ""
-
-
-def _blocked(recent: Recent) -> Sequence[Reading]:
-    turn = recent.turns[-1]
-    guards = [
-        guard
-        for guard, severity, action in turn.violations
-        if (severity, action) == _CRITICAL and guard not in _NO_DANGER
-    ]
-    return [Reading(value=len(guards), details={"turn": turn.turn, "guard": ", ".join(guards)})]
-
-
-_CRITICAL = ("critical", "blocked")
-_NO_DANGER = frozenset({"size"})
-"""A message that is too long is refused, but harms nobody."""
-
-
-def _outages(recent: Recent) -> Sequence[Reading]:
-    failing = {failure.partition(": ")[0] for failure in recent.turns[-1].model_failures}
-    return [
-        Reading(value=len(recent.model_failures[model]), subject=model, details={"model": model})
-        for model in sorted(failing)
-    ]
-
-
-def _knowledge(recent: Recent) -> Sequence[Reading]:
-    turn = recent.turns[-1]
-    node, _, code = turn.failure.partition(": ")
-    if code != KnowledgeUnavailable.code:
-        return []
-    details = {"turn": turn.turn, "tenant": turn.tenant, "node": node, "failure": code}
-    return [Reading(value=1, details=details)]
-
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        name="high_latency",
-        incident="high_latency",
-        severity="warning",
-        measure=_duration,
-        threshold=10.0,
-        message="A turn took {value:.1f} s (limit {threshold:g} s).",
-    ),
-    Rule(
-        name="high_cost",
-        incident="cost_spike",
-        severity="warning",
-        measure=_cost,
-        threshold=0.10,
-        message="A turn cost ${value:.4f} (limit ${threshold:.2f}).",
-    ),
-    Rule(
-        name="high_error_rate",
-        incident="high_error_rate",
-        severity="critical",
-        measure=_error_rate,
-        threshold=0.05,
-        message="{value:.1%} of the latest turns failed (limit {threshold:.0%}).",
-    ),
-    Rule(
-        name="safety_violation",
-        incident="safety_violation",
-        severity="high",
-        measure=_blocked,
-        threshold=1,
-        exceeds=operator.ge,
-        message="{value:g} critical violation(s) blocked in one turn.",
-    ),
-    Rule(
-        name="model_outage",
-        incident="model_outage",
-        severity="critical",
-        measure=_outages,
-        threshold=3,
-        exceeds=operator.ge,
-        message="Model {subject!r} failed {value:g} times within ten minutes.",
-    ),
-    Rule(
-        name="knowledge_outage",
-        incident="knowledge_outage",
-        severity="critical",
-        measure=_knowledge,
-        threshold=1,
-        exceeds=operator.ge,
-        message="The knowledge could not be searched.",
-        cooldown_s=FLAPPING_S,
-    ),
-)
-"""The guide's thresholds: 10 s, $0.10, 5 %; and ours for blocked violations and outages."""
+    def breaks(self, rule: Rule) -> bool:
+        """Return whether this is too much."""
+        enough = len(self.bad) >= rule.bad and len(self.turns) >= rule.turns
+        if not enough or len(self.callers) < rule.callers or self.share <= rule.share:
+            return False
+        return rule.callers == 1 or self.without_busiest().share > rule.share
 
 
 class Alerts:
-    """Holds the latest turns against the rules; a rule that fired rests for a while."""
+    """Takes in finished turns and returns the alerts that fire.
+
+    Each process looks at its own turns; the incidents that alerts lead to are shared.
+    """
 
     def __init__(
-        self,
-        rules: Sequence[Rule] = RULES,
-        *,
-        clock: Callable[[], float] = time.monotonic,
+        self, rules: Sequence[Rule] = RULES, *, clock: Callable[[], float] = time.time
     ) -> None:
+        """`clock` gives seconds since the epoch: incidents of other processes are compared."""
         self._rules = tuple(rules)
         self._clock = clock
-        self._recent = Recent()
-        self._fired: dict[tuple[str, str], float] = {}
+        self._tenants: OrderedDict[str, deque[Seen]] = OrderedDict()
+        self._fired: dict[tuple[Key, str], float] = {}
+        """When each matter last fired, by tenant; an empty tenant stands for all."""
 
     def check(self, turn: TurnRecord) -> tuple[Alert, ...]:
         """Take in a finished turn and return the alerts that fire now."""
+        if not looked_at(turn):
+            return ()
         now = self._clock()
-        self._recent.add(turn, now)
-        return tuple(
-            self._alert(rule, reading, now)
-            for rule in self._rules
-            for reading in rule.measure(self._recent)
-            if rule.exceeds(reading.value, rule.threshold) and self._rested(rule, reading, now)
-        )
-
-    def _rested(self, rule: Rule, reading: Reading, now: float) -> bool:
-        fired = self._fired.get((rule.name, reading.subject))
-        return fired is None or now - fired >= rule.cooldown_s
-
-    def _alert(self, rule: Rule, reading: Reading, now: float) -> Alert:
-        self._fired[rule.name, reading.subject] = now
-        return Alert(
-            rule=rule.name,
-            incident=rule.incident,
-            severity=rule.severity,
-            message=rule.message.format(
-                value=reading.value, threshold=rule.threshold, subject=reading.subject
+        judged = [(rule, rule.judge(turn)) for rule in self._rules]
+        self._remember(
+            turn.tenant,
+            Seen(
+                at=now,
+                user=turn.user_hash,
+                thread=turn.thread_hash,
+                found={
+                    (rule.incident, item): why
+                    for rule, findings in judged
+                    for item, why in findings.items()
+                },
             ),
-            value=reading.value,
-            threshold=rule.threshold,
-            details=reading.details,
         )
+        found = (
+            self._alert(rule, item, turn.tenant, now)
+            for rule, findings in judged
+            for item, why in findings.items()
+            if why
+        )
+        return tuple(alert for alert in found if alert is not None)
+
+    def trial(self, incident: str, *, item: str, tenant: str, since: datetime) -> Trial:
+        """Return how the turns since then went, in what an incident is about."""
+        rule = next(
+            each for each in self._rules if (each.incident, each.items) == (incident, bool(item))
+        )
+        whose = (tenant,) if tenant else tuple(self._tenants)
+        turns = self._joined((incident, item), whose, since.timestamp())
+        if len(turns.callers) >= AGAINST and turns.share > rule.share:
+            return "failed"
+        return "passed" if len(turns.turns) - len(turns.bad) >= rule.passes else "undecided"
+
+    def _remember(self, tenant: str, seen: Seen) -> None:
+        turns = self._tenants.setdefault(tenant, deque(maxlen=WINDOW_TURNS))
+        self._tenants.move_to_end(tenant)
+        turns.append(seen)
+        if len(self._tenants) > MOST_TENANTS:
+            self._tenants.popitem(last=False)
+
+    def _alert(self, rule: Rule, item: str, tenant: str, now: float) -> Alert | None:
+        key = (rule.incident, item)
+        if self._rests(key, "", now, rule.cooldown_s):
+            return None
+        for scope, sample in self._scopes(rule, key, tenant, now):
+            if sample.breaks(rule):
+                if self._rests(key, scope, now, rule.cooldown_s):
+                    return None
+                self._note(key, scope, now)
+                return _fired(rule, item, scope, sample, tenant)
+        return None
+
+    def _scopes(
+        self, rule: Rule, key: Key, tenant: str, now: float
+    ) -> Iterator[tuple[str, Sample]]:
+        """Yield whom the matter may be about, the widest first, with the turns that tell."""
+        samples = {one: self._sample(key, one, now) for one in self._tenants}
+        hit = {one for one, sample in samples.items() if sample.bad}
+        struck = {
+            one
+            for one in self._tenants
+            if samples[one].breaks(rule) or self._rests(key, one, now, WINDOW_S)
+        }
+        wide = rule.scope == "assistant"
+        if wide or len(struck) >= SEVERAL_TENANTS or len(hit) >= MANY_TENANTS:
+            since = max(self._fired.get((key, ""), 0.0), now - WINDOW_S)
+            yield "", self._joined(key, hit | struck, since)
+        if not wide:
+            yield tenant, samples[tenant]
+
+    def _sample(self, key: Key, tenant: str, now: float) -> Sample:
+        """Return a tenant's turns on a matter since it last fired: what was told is not evidence.
+
+        One more turn would else be enough for the next alert.
+        """
+        fired = max(self._fired.get((key, tenant), 0.0), self._fired.get((key, ""), 0.0))
+        return self._joined(key, (tenant,), max(fired, now - WINDOW_S))
+
+    def _joined(self, key: Key, tenants: Collection[str], since: float) -> Sample:
+        turns: list[tuple[str, str]] = []
+        apart = True
+        for tenant in tenants:
+            known = self._tenants.get(tenant, ())
+            named = any(seen.user for seen in known)
+            apart = apart and named
+            turns += [
+                (f"{tenant}/{seen.user if named else seen.thread}", seen.found[key])
+                for seen in known
+                if seen.at > since and key in seen.found
+            ]
+        return Sample(turns=tuple(turns), apart=apart or len(tenants) >= MANY_TENANTS)
+
+    def _rests(self, key: Key, tenant: str, now: float, within_s: float) -> bool:
+        fired = self._fired.get((key, tenant))
+        return fired is not None and now - fired < within_s
+
+    def _note(self, key: Key, scope: str, now: float) -> None:
+        self._fired = {each: at for each, at in self._fired.items() if now - at < WINDOW_S}
+        self._fired[key, scope] = now
+
+
+def _fired(rule: Rule, item: str, scope: str, sample: Sample, tenant: str) -> Alert:
+    bad, turns = len(sample.bad), len(sample.turns)
+    why = Counter(why for _, why in sample.bad).most_common(1)[0][0]
+    return Alert(
+        rule=rule.name,
+        incident=rule.incident,
+        severity=rule.severity,
+        message=rule.message.format(item=item, bad=bad, turns=turns, share=sample.share),
+        value=round(sample.share, 4),
+        threshold=rule.share,
+        tenant=scope,
+        item=item,
+        apart=sample.apart or not rule.provoked,
+        details={
+            "why": why,
+            "bad": str(bad),
+            "turns": str(turns),
+            "callers": str(len(sample.callers)),
+            "tenant": tenant,
+        },
+    )

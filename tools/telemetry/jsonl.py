@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from antiphon.tools.private import private_folder
 
+MOST_READ_BYTES = 16_000_000
+"""A file that could not be kept small is read from its end, no further back than this."""
 
-def append_line(path: Path, value: Mapping[str, object]) -> None:
-    """Append one object as one line, in a single write, readable by the owner only.
 
-    A line that a full disk or a crash left torn is ended first, so that it spoils only itself.
+def append_line(path: Path, value: Mapping[str, object]) -> int:
+    """Append one object as one line and return the file's size after it.
+
+    The write is a single one; the file is readable by its owner only. A line that a full disk or a
+    crash left torn is ended first, so that it spoils only itself.
 
     Raises:
         OSError: the disk is full or the folder cannot be written.
@@ -32,15 +38,20 @@ def append_line(path: Path, value: Mapping[str, object]) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(file)
+    return size + len(line)
 
 
-def read_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
-    """Yield each object of the file in order; nothing when there is no file."""
+def read_lines(path: Path, *, most_bytes: int = MOST_READ_BYTES) -> Iterator[dict[str, JsonValue]]:
+    """Yield each object of the file in order, of a large one the latest; none without a file."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
         return
     with file:
+        skipped = os.fstat(file.fileno()).st_size - most_bytes
+        if skipped > 0:
+            file.seek(skipped)
+            file.readline()
         for line in file:
             try:
                 value = json.loads(line)
@@ -48,3 +59,21 @@ def read_lines(path: Path) -> Iterator[dict[str, JsonValue]]:
                 continue
             if isinstance(value, dict):
                 yield value
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock, against every thread and process; one that dies lets go of it.
+
+    The lock is a file of its own, so that the file itself may be replaced meanwhile.
+
+    Raises:
+        OSError: the lock cannot be made, for example on a disk that is read-only.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)

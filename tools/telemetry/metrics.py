@@ -45,6 +45,7 @@ class _Figures:
         self.cache_faults = counter(
             "cache_faults_total", "Cache look-ups that failed and became misses.", "step", "error"
         )
+        self.notices = counter("notices_total", "Turns over a limit, by rule.", "rule")
         self.incidents = counter(
             "incidents_total", "Incidents by the status they reached.", "type", "status"
         )
@@ -65,16 +66,16 @@ class Metrics:
         self._figures = _REGISTERED[registry]
 
     def observe(self, turn: TurnRecord) -> None:
-        """Count one finished turn."""
+        """Count one finished turn; of a replay, only that it was one and what it used."""
         figures = self._figures
+        self._used(turn)
+        if turn.replay:
+            figures.turns.labels("replay").inc()
+            return
         figures.turns.labels(turn.outcome).inc()
         figures.turn_s.observe(turn.duration_ms / 1000)
         for node, ms in turn.node_ms.items():
             figures.node_s.labels(node).observe(ms / 1000)
-        model = turn.model or "none"
-        figures.tokens.labels("input", model).inc(turn.input_tokens)
-        figures.tokens.labels("output", model).inc(turn.output_tokens)
-        figures.cost.labels(model).inc(turn.cost_usd)
         for guard, severity, action in turn.violations:
             figures.violations.labels(guard, severity, action).inc()
         for tool, ok in turn.tools:
@@ -88,10 +89,20 @@ class Metrics:
         """Count a step of the cache that failed, by the kind of error."""
         self._figures.cache_faults.labels(step, error).inc()
 
+    def notice(self, rule: str) -> None:
+        """Count a turn that was over a limit."""
+        self._figures.notices.labels(rule).inc()
+
     def incident(self, kind: str, status: str) -> None:
         """Count an incident that reached a status."""
         known = kind if kind in get_args(IncidentType) else "unknown"
         self._figures.incidents.labels(known, status).inc()
+
+    def _used(self, turn: TurnRecord) -> None:
+        model = turn.model or "none"
+        self._figures.tokens.labels("input", model).inc(turn.input_tokens)
+        self._figures.tokens.labels("output", model).inc(turn.output_tokens)
+        self._figures.cost.labels(model).inc(turn.cost_usd)
 
     def page(self) -> tuple[bytes, str]:
         """Return the scrape page and its content type."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from antiphon.tools.telemetry.incidents import Incident
@@ -41,7 +40,7 @@ class LogNotifier:
 
 
 class WebhookNotifier:
-    """Posts the notice as JSON; `text` is what chat tools show."""
+    """Posts what operators are shown, as JSON; `text` is what chat tools show."""
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ class WebhookNotifier:
         import httpx
 
         await LogNotifier(self._log).notify(incident)
-        notice = {"text": headline(incident), "incident": asdict(incident)}
+        notice = {"text": headline(incident), "incident": incident.summary()}
         try:
             async with httpx.AsyncClient(
                 timeout=self._timeout_s, transport=self._transport

@@ -10,26 +10,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from antiphon.tools.errors import StorageUnwritable
 from antiphon.tools.private import private_folder
 from antiphon.tools.telemetry.alerts import Alerts
-from antiphon.tools.telemetry.jsonl import append_line
 from antiphon.tools.telemetry.logs import Log
 from antiphon.tools.telemetry.metrics import Metrics
-from antiphon.tools.telemetry.turn import Alert, TurnRecord
+from antiphon.tools.telemetry.retention import Keep, TurnLog
+from antiphon.tools.telemetry.rules import looked_at, notices
+from antiphon.tools.telemetry.turn import Alert, Trial, TurnRecord, utc_now
 
-RECORDS = "turns.jsonl"
-"""Name of the turn records in the data folder."""
 HASH_KEY = "hash.key"
 KEY_BYTES = 32
-
-
-def utc_now() -> datetime:
-    """Return the present moment in UTC."""
-    return datetime.now(UTC)
 
 
 class TurnTelemetry:
@@ -41,7 +35,7 @@ class TurnTelemetry:
         metrics: Metrics,
         log: Log,
         alerts: Alerts,
-        records: Path | None,
+        records: TurnLog | None,
         hash_key: bytes,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -63,17 +57,26 @@ class TurnTelemetry:
         self.metrics.observe(turn)
         self._log.info("turn", **_line(turn))
         await self._store(turn)
+        if looked_at(turn):
+            for rule in notices(turn):
+                self.metrics.notice(rule)
+                self._log.warning("notice", rule=rule, turn=turn.turn)
         alerts = self._alerts.check(turn)
         for alert in alerts:
             self._log.warning("alert", rule=alert.rule, severity=alert.severity, said=alert.message)
         return alerts
 
+    def trial(self, incident: str, *, item: str, tenant: str, since: datetime) -> Trial:
+        """Return how the turns since then went, in what an incident is about."""
+        return self._alerts.trial(incident, item=item, tenant=tenant, since=since)
+
     async def _store(self, turn: TurnRecord) -> None:
         if self._records is None:
             return
-        line = {"at": self._clock().isoformat(timespec="milliseconds"), **asdict(turn)}
+        now = self._clock()
+        line = {"at": now.isoformat(timespec="milliseconds"), **asdict(turn)}
         try:
-            await asyncio.to_thread(append_line, self._records, line)
+            await asyncio.to_thread(self._records.append, line, now=now)
         except OSError as error:
             # An answer that was given must not be lost over its record.
             self._log.error("turn record was not written", turn=turn.turn, error=str(error))
@@ -115,13 +118,18 @@ def load_hash_key(folder: Path) -> bytes:
 
 
 def build_telemetry(
-    *, data_dir: Path | None, log: Log, hash_key: bytes, metrics: Metrics | None = None
+    *,
+    data_dir: Path | None,
+    log: Log,
+    hash_key: bytes,
+    metrics: Metrics | None = None,
+    keep: Keep | None = None,
 ) -> TurnTelemetry:
     """Return telemetry with the standard rules; records go to `data_dir` where one is given."""
     return TurnTelemetry(
         metrics=metrics or Metrics(),
         log=log,
         alerts=Alerts(),
-        records=data_dir / RECORDS if data_dir else None,
+        records=TurnLog(data_dir, keep or Keep()) if data_dir else None,
         hash_key=hash_key,
     )

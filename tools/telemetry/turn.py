@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import UTC, datetime
+from typing import Literal, Protocol, runtime_checkable
 
 AlertSeverity = Literal["warning", "high", "critical"]
 IncidentType = Literal[
@@ -16,6 +17,11 @@ IncidentType = Literal[
     "knowledge_outage",
 ]
 """The guide's five incident types, and the outage of the knowledge."""
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +48,19 @@ class TurnRecord:
     tools: tuple[tuple[str, bool], ...]
     """(tool, succeeded)."""
     failed: bool
-    """Whether error recovery ran."""
+    """Whether error recovery ran, or the turn ended without an answer."""
     failure: str = ""
     """`node: code`, or empty."""
     model_failures: tuple[str, ...] = ()
     cached: bool = False
     retrieval_confidence: float | None = None
     support: float | None = None
+    calls: tuple[tuple[str, str], ...] = ()
+    """(model, code): each model that was asked; the code is empty when it answered."""
+    broken_tools: tuple[str, ...] = ()
+    """Tools that raised or hung; one that refused in its own words is not among them."""
     replay: bool = False
-    """Whether the turn repeats one that was: counted apart, and no rule looks at it."""
+    """Whether an old turn was run again: counted apart, and held against nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +72,21 @@ class Alert:
     severity: AlertSeverity
     message: str
     value: float
+    """The share of the turns that went wrong."""
     threshold: float
+    tenant: str = ""
+    """Whose turns it is about; empty: those of several tenants."""
+    item: str = ""
+    """The tool or the model that it is about, if it is about one."""
+    apart: bool = True
+    """Whether it takes several people to bring this about. Where not, it is never acted on."""
     details: dict[str, str] = field(default_factory=dict)
-    """For example the model that is out: `{"model": name}`."""
+
+
+Response = Literal["off", "advised", "automatic"]
+"""What an alert leads to: a log line; an incident that says what to do; or one that does it."""
+Trial = Literal["passed", "failed", "undecided"]
+"""What the turns since the normal way was allowed again say of it."""
 
 
 class Telemetry(Protocol):
@@ -76,4 +98,13 @@ class Telemetry(Protocol):
 
     async def record(self, turn: TurnRecord) -> Sequence[Alert]:
         """Update metrics, write log line and turn record, and return the alerts that fire."""
+        ...
+
+
+@runtime_checkable
+class Evidence(Protocol):
+    """Telemetry that remembers the latest turns."""
+
+    def trial(self, incident: str, *, item: str, tenant: str, since: datetime) -> Trial:
+        """Return how the turns since then went, in what an incident is about."""
         ...

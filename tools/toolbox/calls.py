@@ -83,7 +83,10 @@ class ToolResult(Stored):
     said: str = ""
     """The result put into words by the tool's `reply` template, if it has one."""
     error: str = ""
-    """Failure code: `timeout`, `raised`, `unavailable`, `invalid`, `declined`."""
+    """Failure code: `timeout`, `raised`, `said_no`, `unavailable`, `invalid`, `declined`.
+
+    `said_no`: the tool works, and refused in its own words. Only the first two are its failures.
+    """
     doubtful: bool = False
     """It failed, and may have taken effect all the same: it must not simply be run again."""
     ms: float = 0.0

@@ -118,7 +118,8 @@ class AssistantToolbox:
         spec = self._specs.get(call.name)
         if spec is None:
             return _failed(call, "invalid", f"There is no tool named {call.name}.")
-        if call.name in self._switches.frozen_tools or not self._breakers[call.name].admit():
+        frozen = self._switches.frozen(call.name, caller.tenant)
+        if frozen or not self._breakers[call.name].admit():
             return _unavailable(call)
         began = time.perf_counter()
         try:
@@ -146,7 +147,7 @@ class AssistantToolbox:
             # How a tool says no on purpose: its own words, from a service that works.
             breaker.succeed()
             said = _cut(str(error)) or f"The {spoken(call.name)} service failed."
-            return _failed(call, "raised", said)
+            return _failed(call, "said_no", said)
         # A tool is the user's code: anything may come out of it, and none of it is for show.
         except Exception:  # noqa: BLE001
             breaker.fail()

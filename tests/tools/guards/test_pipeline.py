@@ -14,7 +14,7 @@ from antiphon.tools.guards.links import Links
 from antiphon.tools.guards.personal import PersonalData
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.privacy import PatternDetector
-from antiphon.tools.resilience import Switches
+from antiphon.tools.resilience import Switch, Switches
 
 
 @dataclass
@@ -64,12 +64,15 @@ async def test_a_critical_violation_blocks_and_stops() -> None:
 
 
 async def test_high_blocks_only_when_guards_are_strict() -> None:
-    """The strict_guards switch turns a high violation into a block, while the rail is in use."""
+    """The switch turns a high violation into a block while the rail is in use, for its tenant."""
     switches = Switches()
     rail = GuardRail([Replaces("a", "b", "high")], switches=switches)
     assert (await rail.judge("a", Subject())).allowed
-    switches.strict_guards = True
-    assert not (await rail.judge("a", Subject())).allowed
+    switches.thrown = frozenset({Switch(name="strict_guards", tenant="acme")})
+    assert not (await rail.judge("a", Subject(tenant="acme"))).allowed
+    assert (await rail.judge("a", Subject(tenant="other"))).allowed
+    switches.thrown = frozenset({Switch(name="strict_guards")})
+    assert not (await rail.judge("a", Subject(tenant="other"))).allowed
 
 
 @pytest.mark.parametrize("how", ["raise", "hang", "nothing"])

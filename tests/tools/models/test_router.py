@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 import pytest
@@ -18,7 +19,7 @@ from antiphon.tools.models.catalog import KNOWN, Capability
 from antiphon.tools.models.fake import Line, ScriptedModel
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.models.scoring import Weights
-from antiphon.tools.resilience import Switches
+from antiphon.tools.resilience import Switch, Switches
 
 PROMPT = [HumanMessage("Where is my order?")]
 TASK = Task(input_tokens=1000, output_tokens=100)
@@ -83,6 +84,9 @@ class Bench:
             raise UnknownModel(f"there is no model {name!r}")
         return self.models[name]
 
+    def throw(self, switch: Switch) -> None:
+        self.switches.thrown = frozenset({switch})
+
     async def ask(self, task: Task = TASK) -> Reply:
         return await self.router.reply(self.router.select(task), PROMPT)
 
@@ -131,9 +135,9 @@ def test_a_model_asked_for_in_vain_is_explained() -> None:
 
 
 def test_a_disabled_model_is_not_chosen() -> None:
-    """What operations switch off is out at the next choice."""
+    """What an incident switches off is out at the next choice of the tenant's."""
     bench = Bench()
-    bench.switches.disabled_models.add("good")
+    bench.throw(Switch(name="disabled_models", item="good"))
 
     chosen = bench.router.select(TASK)
 
@@ -144,7 +148,7 @@ def test_a_disabled_model_is_not_chosen() -> None:
 def test_degraded_mode_leaves_the_last_resort_alone() -> None:
     """In degraded mode no provider is chosen, whatever is asked for."""
     bench = Bench((GOOD, KNOWN[LAST_RESORT]))
-    bench.switches.degraded = True
+    bench.throw(Switch(name="degraded"))
 
     chosen = bench.router.select(Task(input_tokens=10, output_tokens=10, prefer="good"))
 
@@ -154,9 +158,11 @@ def test_degraded_mode_leaves_the_last_resort_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("switch", "expected"), [("prefer_cheap", "cheap"), ("prefer_fast", "fast")]
+    ("switch", "expected"),
+    [(Switch(name="prefer_cheap"), "cheap"), (Switch(name="prefer_fast"), "fast")],
+    ids=["cheap", "fast"],
 )
-def test_an_incident_may_narrow_the_weights(switch: str, expected: str) -> None:
+def test_an_incident_may_narrow_the_weights(switch: Switch, expected: str) -> None:
     """On a cost spike price alone decides, on high latency speed alone."""
     cards = (
         card("good", usd=9.0, tokens_per_s=50.0, quality=1.0),
@@ -164,11 +170,33 @@ def test_an_incident_may_narrow_the_weights(switch: str, expected: str) -> None:
         card("fast", usd=9.0, tokens_per_s=500.0, quality=0.1),
     )
     bench = Bench(cards)
-    setattr(bench.switches, switch, True)
+    bench.throw(switch)
 
     chosen = bench.router.select(TASK)
 
     assert chosen.model == expected
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        Switch(name="degraded", tenant="acme"),
+        Switch(name="prefer_cheap", tenant="acme"),
+        Switch(name="prefer_fast", tenant="acme"),
+        Switch(name="disabled_models", item="good", tenant="acme"),
+    ],
+    ids=lambda switch: switch.name,
+)
+def test_a_tenants_incident_narrows_the_choice_for_that_tenant_alone(switch: Switch) -> None:
+    """Whoever is not hit keeps the choice they had."""
+    cards = (GOOD, card("cheap", usd=0.0, tokens_per_s=900.0, quality=0.0))
+    bench = Bench(cards)
+    before = bench.router.select(replace(TASK, tenant="acme"))
+    bench.throw(switch)
+
+    assert bench.router.select(replace(TASK, tenant="acme")) != before
+    assert bench.router.select(replace(TASK, tenant="other")) == before
+    assert bench.router.select(TASK) == before
 
 
 def test_when_nothing_suits_the_last_resort_is_chosen() -> None:

@@ -16,7 +16,7 @@ from pydantic import Field, JsonValue
 
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.models.embeddings import make_embedder
-from antiphon.tools.resilience import Switches
+from antiphon.tools.resilience import Switch, Switches
 from antiphon.tools.toolbox import AssistantToolbox, Caller, Plan, ToolCall, ToolSpec
 
 ADA = Caller(tenant="acme", user="ada", thread="t-1")
@@ -266,7 +266,7 @@ async def test_a_tool_says_no_in_its_own_words() -> None:
     for number in range(8):
         call = only_call(box.validate("find", {"number": number}, turn="t"))
         result = await box.execute(call, caller=ADA)
-        assert (f"There is no order {number}.", "raised") == (result.content, result.error)
+        assert (f"There is no order {number}.", "said_no") == (result.content, result.error)
 
 
 async def test_a_dead_tool_is_left_alone_until_it_recovers() -> None:
@@ -479,8 +479,9 @@ async def test_a_call_of_a_tool_that_changed_meanwhile_is_rejected() -> None:
 
 
 async def test_a_frozen_tool_is_unavailable() -> None:
-    """A tool that operations froze is not run until it is thawed."""
-    switches = Switches(frozen_tools={"order_status"})
+    """A frozen tool is not run until it is thawed; another tenant's callers may."""
+    frozen = Switch(name="frozen_tools", item="order_status", tenant=ADA.tenant)
+    switches = Switches(thrown=frozenset({frozen}))
     box = toolbox(spec(order_status), switches=switches)
     call = only_call(box.validate("order_status", {"order_id": "A-1001"}, turn="t"))
     result = await box.execute(call, caller=ADA)
@@ -488,7 +489,8 @@ async def test_a_frozen_tool_is_unavailable() -> None:
         result.error,
         result.content,
     )
-    switches.frozen_tools.clear()
+    assert (await box.execute(call, caller=Caller(tenant="other"))).ok
+    switches.thrown = frozenset()
     assert (await box.execute(call, caller=ADA)).ok
 
 
