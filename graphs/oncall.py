@@ -77,9 +77,11 @@ class OnCall:
 
     async def _glance(self) -> None:
         try:
-            await self.standing.refresh()
-            if self.standing.open:
-                await (await asyncio.to_thread(self.responder)).attend()
+            try:
+                await self.standing.refresh()
+            finally:
+                if self.standing.open:
+                    await (await asyncio.to_thread(self.responder)).attend()
         except StorageError as error:
             # Told once: the log shows its fault also where it is asked for.
             if error.message != self._unreadable:

@@ -40,6 +40,7 @@ PROBE_DEADLINE_S = 8.0
 """For a knowledge that has no deadline of its own."""
 PING_DEADLINE_S = 20.0
 
+
 class Report(TypedDict, total=False):
     """What is reported: plain values, so that an incident can also be raised over HTTP."""
 

@@ -26,6 +26,7 @@ from antiphon.tools.telemetry.logs import build_log
 from antiphon.tools.telemetry.record import build_telemetry
 
 QUESTION = "How long can I take to return a lamp?"
+COUNTED = 'antiphon_incidents_total{status="mitigated",type="knowledge_outage"}'
 UNREACHABLE = "I can't reach the pages I answer from right now"
 
 
@@ -176,12 +177,13 @@ async def test_incidents_are_counted_and_a_bad_limit_is_refused(tmp_path: Path) 
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
         ):
-            figures = (await http.get("/metrics")).text
+            async with asyncio.timeout(5):
+                while COUNTED not in (await http.get("/metrics")).text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
             bad = [await http.get(f"/incidents?limit={limit}") for limit in ("0", "x", "1001")]
             good = await http.get("/incidents?limit=1")
-    assert 'antiphon_incidents_total{status="mitigated",type="knowledge_outage"}' in figures
     assert {reply.status_code for reply in bad} == {400}
-    assert "tenant" not in good.text
+    assert Context().tenant not in good.text
 
 
 @pytest.fixture(scope="module")

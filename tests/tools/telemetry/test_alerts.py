@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -327,11 +326,11 @@ class TestTrial:
     """What the turns since the normal way was allowed again say."""
 
     @pytest.fixture
-    def watch(self) -> Iterator[Watch]:
+    def watch(self) -> Watch:
         watch = Watch()
         watch.see(*(by(SLOW, f"u{n}") for n in range(3)))
         watch.clock.now += 60
-        yield watch
+        return watch
 
     def trial(self, watch: Watch, since: float, **about: str) -> str:
         """Ask about latency, or about what is named."""

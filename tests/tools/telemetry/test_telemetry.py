@@ -25,6 +25,7 @@ from antiphon.tools.telemetry.notify import WebhookNotifier, build_notifier
 from antiphon.tools.telemetry.record import TurnTelemetry, build_telemetry, load_hash_key
 from antiphon.tools.telemetry.retention import Keep, TurnLog
 
+
 def telemetry(
     folder: Path | None = None,
     *,
