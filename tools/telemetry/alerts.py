@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from antiphon.tools.telemetry.rules import RULES, Rule, looked_at
@@ -45,6 +45,15 @@ class Seen:
     user: str
     thread: str
     found: dict[Key, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lately:
+    """A tenant's latest turns."""
+
+    turns: deque[Seen] = field(default_factory=lambda: deque(maxlen=WINDOW_TURNS))
+    wrong: dict[Key, float] = field(default_factory=dict)
+    """When each matter last went wrong: most tenants need no second look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +105,7 @@ class Alerts:
         """`clock` gives seconds since the epoch: incidents of other processes are compared."""
         self._rules = tuple(rules)
         self._clock = clock
-        self._tenants: OrderedDict[str, deque[Seen]] = OrderedDict()
+        self._tenants: OrderedDict[str, Lately] = OrderedDict()
         self._fired: dict[tuple[Key, str], float] = {}
         """When each matter last fired, by tenant; an empty tenant stands for all."""
 
@@ -139,9 +148,10 @@ class Alerts:
         return "passed" if len(turns.turns) - len(turns.bad) >= rule.passes else "undecided"
 
     def _remember(self, tenant: str, seen: Seen) -> None:
-        turns = self._tenants.setdefault(tenant, deque(maxlen=WINDOW_TURNS))
+        lately = self._tenants.setdefault(tenant, Lately())
         self._tenants.move_to_end(tenant)
-        turns.append(seen)
+        lately.turns.append(seen)
+        lately.wrong.update((key, seen.at) for key, why in seen.found.items() if why)
         if len(self._tenants) > MOST_TENANTS:
             self._tenants.popitem(last=False)
 
@@ -161,12 +171,16 @@ class Alerts:
         self, rule: Rule, key: Key, tenant: str, now: float
     ) -> Iterator[tuple[str, Sample]]:
         """Yield whom the matter may be about, the widest first, with the turns that tell."""
-        samples = {one: self._sample(key, one, now) for one in self._tenants}
+        samples = {
+            one: self._sample(key, one, now)
+            for one, lately in self._tenants.items()
+            if now - lately.wrong.get(key, 0.0) < WINDOW_S
+        }
         hit = {one for one, sample in samples.items() if sample.bad}
         struck = {
             one
-            for one in self._tenants
-            if samples[one].breaks(rule) or self._rests(key, one, now, WINDOW_S)
+            for one, sample in samples.items()
+            if sample.breaks(rule) or self._rests(key, one, now, WINDOW_S)
         }
         wide = rule.scope == "assistant"
         if wide or len(struck) >= SEVERAL_TENANTS or len(hit) >= MANY_TENANTS:
@@ -187,7 +201,7 @@ class Alerts:
         turns: list[tuple[str, str]] = []
         apart = True
         for tenant in tenants:
-            known = self._tenants.get(tenant, ())
+            known = self._tenants[tenant].turns if tenant in self._tenants else ()
             named = any(seen.user for seen in known)
             apart = apart and named
             turns += [
