@@ -16,21 +16,23 @@ from langgraph.graph.state import CompiledStateGraph
 from antiphon.nodes.incident import (
     NOTIFIED,
     IncidentState,
-    Names,
     Report,
     Works,
     assess,
+    notify,
+    probed_tenant,
+    record,
+    verify,
+    works_again,
+)
+from antiphon.nodes.mitigation import (
+    Names,
     mitigate_cost,
     mitigate_errors,
     mitigate_knowledge,
     mitigate_latency,
     mitigate_outage,
     mitigate_safety,
-    notify,
-    probed_tenant,
-    record,
-    verify,
-    works_again,
 )
 from antiphon.tools.errors import StorageError
 from antiphon.tools.telemetry import Alert

@@ -42,6 +42,7 @@ def incidents(
 
 def _show(out: Console, incident: Incident) -> None:
     out.print(incident.status, style=STYLES[incident.status], end=" ")
-    out.print(visible(f"{incident.type} ({incident.severity}), opened {incident.opened}"), end="")
+    about = f"{incident.type} ({incident.severity}), {incident.scope}"
+    out.print(visible(f"{about}, opened {incident.opened}"), end="")
     out.print(f", resolved {incident.resolved}" if incident.resolved else "")
     out.print(visible(f"  {incident.message} {incident.resolution}."))

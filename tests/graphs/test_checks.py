@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.evals.golden import load_golden
+from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.checks import check_assistant
 
 TOOLS = '''
@@ -92,6 +93,14 @@ def test_each_mistake_is_placed(folder: Path, old: str, new: str, line: int, key
     assert (problem.file, problem.line) == ("assistant.yaml", line)
     assert problem.message
     assert problem.remedy
+
+
+def test_off_is_a_word_and_no_truth_value(folder: Path) -> None:
+    """What an incident leads to is written as people write it."""
+    (folder / "assistant.yaml").write_text(GOOD + "incidents: {model_outage: off}\n")
+    assert check_assistant(folder, read_golden=load_golden) == ()
+    form = load_assistant(folder)
+    assert (form.incidents.model_outage, form.incidents.cost_spike) == ("off", "advised")
 
 
 def test_a_mistake_in_tools_is_placed_there(folder: Path) -> None:

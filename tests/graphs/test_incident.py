@@ -292,6 +292,7 @@ class TestGraph:
         [
             {"type": "high_latency", "details": {"why": "retrieve_context"}},
             {"type": "high_latency", "details": {"why": "call_tools"}},
+            {"type": "high_latency", "details": {"why": "several causes"}},
             {"type": "high_error_rate", "details": {"why": "retrieve_context: knowledge_corrupt"}},
             {"type": "high_error_rate", "details": {"why": "recall: storage_busy"}},
             {"type": "high_error_rate", "details": {"why": "retrieve_context: timeout"}},

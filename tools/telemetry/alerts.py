@@ -222,7 +222,7 @@ class Alerts:
 
 def _fired(rule: Rule, item: str, scope: str, sample: Sample, tenant: str) -> Alert:
     bad, turns = len(sample.bad), len(sample.turns)
-    why = Counter(why for _, why in sample.bad).most_common(1)[0][0]
+    why, times = Counter(why for _, why in sample.bad).most_common(1)[0]
     return Alert(
         rule=rule.name,
         incident=rule.incident,
@@ -234,7 +234,7 @@ def _fired(rule: Rule, item: str, scope: str, sample: Sample, tenant: str) -> Al
         item=item,
         apart=sample.apart or not rule.provoked,
         details={
-            "why": why,
+            "why": why if times > bad / 2 else "several causes",
             "bad": str(bad),
             "turns": str(turns),
             "callers": str(len(sample.callers)),

@@ -78,7 +78,7 @@ class Incident:
             "type": self.type,
             "severity": self.severity,
             "status": self.status,
-            "scope": "one tenant" if self.tenant else "every tenant",
+            "scope": self.scope,
             "opened": self.opened,
             "resolved": self.resolved,
             "message": self.message,
@@ -87,6 +87,11 @@ class Incident:
             "advised": list(self.advised),
             "recovery": self.recovery,
         }
+
+    @property
+    def scope(self) -> str:
+        """How far it reaches, without saying whose it is."""
+        return "one tenant" if self.tenant else "every tenant"
 
     @property
     def ended(self) -> bool:

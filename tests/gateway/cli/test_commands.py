@@ -164,10 +164,12 @@ def test_serve_names_a_port_in_use() -> None:
 
 def test_doctor_names_every_setting_and_no_secret(tmp_path: Path) -> None:
     """Each setting is listed with its variable; secrets only as set or not set."""
-    settings = Settings(data_dir=tmp_path, model_key="sk-very-secret")
+    hook = "https://hooks.example/very-secret"
+    settings = Settings(data_dir=tmp_path, model_key="sk-very-secret", alert_webhook=hook)
     rows = {row["name"]: row for row in doctor._settings(settings)}
     assert {f"ANTIPHON_{name.upper()}" for name in Settings.model_fields} == set(rows)
     assert rows["ANTIPHON_MODEL_KEY"]["value"] == "set"
+    assert rows["ANTIPHON_ALERT_WEBHOOK"]["value"] == "set"
     assert rows["ANTIPHON_REDIS_URL"]["value"] == "not set"
     assert "very-secret" not in json.dumps(rows)
     assert all(row["description"] for row in rows.values())

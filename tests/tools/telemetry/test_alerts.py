@@ -205,6 +205,17 @@ def test_the_error_rate_waits_for_enough_turns() -> None:
     assert alert.details["why"] == "respond: model_unavailable"
 
 
+def test_a_cause_is_named_when_it_is_that_of_most() -> None:
+    """What is done follows from it, so two timeouts among five faults are not it."""
+    faults = ["respond: timeout", "recall: KeyError", "respond: timeout", "keep: TypeError"]
+    for latest, why in (("respond: timeout", "respond: timeout"), ("x: y", "several causes")):
+        watch = Watch()
+        watch.quiet(turns=14)
+        turns = [replace(FAILED, failure=each) for each in (*faults, latest, latest)]
+        (alert,) = watch.see(*(by(turn, f"c{n}") for n, turn in enumerate(turns)))
+        assert (alert.details["bad"], alert.details["why"]) == ("6", why)
+
+
 def test_a_kept_answer_says_nothing_of_today() -> None:
     """Cached turns neither fail nor thin out those that do."""
     watch = Watch()
