@@ -188,9 +188,7 @@ def converse(
     services = replace(services, effects=KeptEffects(persistence.turns))
     retention = retention_of(services.assistant, persistence.turns)
     settlement = Settlement(
-        graph=compile_conversation(
-            services, persistence.saver, persistence.store, tracing=tracing
-        ),
+        graph=compile_conversation(services, persistence.saver, persistence.store, tracing=tracing),
         turns=persistence.turns,
         telemetry=services.telemetry,
         aftermath=aftermath(services),

@@ -93,6 +93,7 @@ def build_responder(settings: Settings, services: Services, standing: Standing) 
     """Build what starts the incident graph for alerts."""
     from antiphon.graphs.assembly import model_cards
     from antiphon.graphs.incident import Responder, build_incident
+    from antiphon.graphs.traced import traced
     from antiphon.nodes.incident import answers, searchable
     from antiphon.tools.telemetry.metrics import Metrics
     from antiphon.tools.telemetry.notify import build_notifier
@@ -109,7 +110,7 @@ def build_responder(settings: Settings, services: Services, standing: Standing) 
     ).compile(name="incident")
     telemetry = services.telemetry
     return Responder(
-        graph,
+        traced(graph),
         standing=standing,
         notifier=notifier,
         searches=searches,

@@ -225,7 +225,5 @@ def open_turns(settings: Settings, folder: Path) -> SqlTurns:
     """Return a store of turns that opens at its first use, for hosts with a runner of their own."""
     url = settings.postgres_url.get_secret_value()
     if url:
-        return SqlTurns(
-            PostgresDatabase(lambda: postgres.open_pool(url)), errors=storage_errors
-        )
+        return SqlTurns(PostgresDatabase(lambda: postgres.open_pool(url)), errors=storage_errors)
     return SqlTurns(SqliteDatabase(folder / THREADS), errors=storage_errors)

@@ -18,21 +18,24 @@ from langchain_core.tracers.langchain import LangChainTracer
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.memory import InMemoryStore
 from langsmith import Client, run_trees
 from langsmith.run_helpers import get_tracing_context, tracing_context
 from langsmith.utils import get_env_var
 
 from antiphon.gateway.cli import doctor
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.assembly import compile_conversation, converse
 from antiphon.graphs.embed import HostNode, as_node, as_tool
+from antiphon.graphs.persistence import Persistence
 from antiphon.graphs.server import Served
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations
-from antiphon.nodes.state import Context, Input
+from antiphon.nodes.state import Context, Input, Said
 from antiphon.tools.errors import SettingsError
 from antiphon.tools.guards import Subject, Verdict
 from antiphon.tools.telemetry.tracing import OFF, Tracing, open_tracing
+from antiphon.tools.turns.database import SqliteDatabase
+from antiphon.tools.turns.store import SqlTurns
 
 EMAIL = "mona.lisa@example.org"
 BATCHES = {
@@ -127,8 +130,11 @@ async def flushed(tracing: Tracing) -> None:
 
 
 async def asked(services: Services, tracing: Tracing) -> None:
-    graph = compile_conversation(services, InMemorySaver(), tracing=tracing)
-    threads = Conversations(graph)
+    persistence = Persistence(
+        saver=InMemorySaver(), store=InMemoryStore(), turns=SqlTurns(SqliteDatabase(":memory:"))
+    )
+    threads = converse(services, persistence, tracing=tracing)
+    graph = threads.graph
     await threads.ask(QUESTION, context=Context(tenant="acme"), thread="t")
     async for _ in graph.astream_events(
         given(),
@@ -136,10 +142,9 @@ async def asked(services: Services, tracing: Tracing) -> None:
         context=Context(),
     ):
         pass
-    await threads.seed(
-        [HumanMessage(content=QUESTION), AIMessage(content=EMAIL)],
-        context=Context(tenant="acme"),
-        thread="seeded",
+    said = Said(messages=(HumanMessage(content=QUESTION), AIMessage(content=EMAIL)))
+    await graph.aupdate_state(
+        {"configurable": {"thread_id": "seeded"}}, {"messages": said}, as_node="account"
     )
 
 

@@ -13,13 +13,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from antiphon.gateway.cli import bench, debug, doctor, main, serve
-from antiphon.graphs.assembly import OnCall, Runtime, compile_conversation
+from antiphon.graphs.assembly import Runtime, converse
+from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import Persistence
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import AntiphonError, InputError, SettingsError
+from antiphon.tools.turns.database import SqliteDatabase
+from antiphon.tools.turns.store import SqlTurns
 
 
 def test_init_writes_an_assistant_that_passes_check(
@@ -221,12 +223,14 @@ async def test_doctor_tells_a_cache_that_turns_would_do_without(tmp_path: Path) 
 
 
 def _runtime(settings: Settings, services: Services) -> Runtime:
-    saver, store = InMemorySaver(), InMemoryStore()
+    persistence = Persistence(
+        saver=InMemorySaver(), store=InMemoryStore(), turns=SqlTurns(SqliteDatabase(":memory:"))
+    )
     return Runtime(
         settings=settings,
         services=services,
-        conversations=Conversations(compile_conversation(services, saver, store)),
-        persistence=Persistence(saver=saver, store=store),
+        conversations=converse(services, persistence),
+        persistence=persistence,
         folder=settings.data_dir,
         on_call=OnCall(settings, services, settings.data_dir),
     )

@@ -429,7 +429,10 @@ async def test_a_call_that_was_turned_away_is_not_in_doubt() -> None:
     call = only_call(box.validate("crash", {}, turn="t"))
     results = [await box.execute(call, caller=ADA) for _ in range(6)]
     assert ("unavailable", False) == (results[-1].error, results[-1].doubtful)
-    frozen = toolbox(spec(work, side_effects=True), switches=Switches(frozen_tools={"work"}))
+    frozen = toolbox(
+        spec(work, side_effects=True),
+        switches=Switches(thrown=frozenset({Switch(name="frozen_tools", item="work")})),
+    )
     result = await frozen.execute(only_call(frozen.validate("work", {}, turn="t")), caller=ADA)
     assert ("unavailable", False) == (result.error, result.doubtful)
     full = toolbox(spec(hang, side_effects=True, timeout_s=0.05))
