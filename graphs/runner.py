@@ -168,8 +168,11 @@ class Runner:
         return len(taken)
 
     async def close(self) -> None:
-        """Stop every turn of this process, and wait until each is settled."""
-        await asyncio.gather(*(self._stop(turning) for turning in list(self._here.values())))
+        """Let go of every turn of this process: whoever comes next runs it on."""
+        turnings = list(self._here.values())
+        for turning in turnings:
+            turning.handed_over = True
+        await asyncio.gather(*(self._stop(turning) for turning in turnings))
         for task in list(self._tasks):
             if not task.done():
                 task.cancel()
@@ -406,6 +409,9 @@ class Runner:
             with storage_errors():
                 await self._steps(turning, given, config, context)
         except asyncio.CancelledError:
+            if turning.handed_over:
+                await _surely(self.turns.hand_over(running.turn, Lease(token=running.token)))
+                raise
             if turning.lost:
                 await self._deleted(running)
                 raise LeaseLost("another process runs this thread now") from None

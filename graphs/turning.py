@@ -47,6 +47,8 @@ class Turning:
     """Whether it was run and settled here."""
     cancelled: bool = False
     """Whether somebody asked it to stop."""
+    handed_over: bool = False
+    """Whether this process ends and leaves it to the next."""
     lost: bool = False
     """Whether the lease was lost under it."""
     followers: int = 0

@@ -439,8 +439,8 @@ SLIPS = [
     ({"message": "x", "context": {"min_qualty": 0.9}}, "context.min_qualty"),
     ({"message": "x", "context": {"tenant": "rival"}}, "context.tenant"),
     ({"input": {"messages": [{"content": "x"}], "question": "y"}}, "input.question"),
-    ({"command": {"resume": True, "goto": "respond"}}, "command.goto"),
-    ({"command": {"resume": {"approved": True, "aproved": False}}}, "aproved"),
+    ({"command": {"resume": YES, "goto": "respond"}}, "command.goto"),
+    ({"command": {"resume": {**YES, "aproved": False}}}, "aproved"),
 ]
 
 
@@ -451,7 +451,7 @@ async def test_a_key_that_is_not_known_is_named(
     """A slip in our own forms is a 400 that says where; nothing runs as if it were not there."""
     async with client(tmp_path) as http:
         reply = await http.post(RUN, json=body)
-        assert (await http.get("/v1/threads")).json() == {"threads": []}
+        assert (await http.get("/v1/threads")).json() == NONE
     assert reply.status_code == 400
     assert f"{named}: there is no such key" in reply.json()["error"]["message"]
 

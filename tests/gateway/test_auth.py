@@ -121,4 +121,5 @@ async def test_the_langgraph_server_with_keys_stands_behind_any_proxy(
     monkeypatch.setattr(auth, "_server_keys", lambda: KEYS)
     request = asked_by(host="bot.example", x_forwarded_for="203.0.113.9", x_api_key="k-acme")
     named = await auth.authenticate(request)
-    assert named == {"identity": "acme/alice", "tenant": "acme", "user": "alice"}
+    whole = {"identity": "acme/alice", "tenant": "acme", "user": "alice", "scopes": ()}
+    assert named == whole

@@ -284,8 +284,9 @@ class Reader:
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
             "scheme": "http", "path": self._path, "raw_path": self._path.encode(),
-            "query_string": b"", "root_path": "", "headers": [], "client": ("127.0.0.1", 1),
-            "server": ("gateway", 80),
+            "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1),
+            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+            "server": ("localhost", 80),
         }  # fmt: skip
         sent = iter([{"type": "http.request", "body": self._body}])
 

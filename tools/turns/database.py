@@ -35,10 +35,13 @@ class Database(Protocol):
     now: str
     """The database's own clock as an expression: seconds since the epoch."""
 
-    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
+    async def run(
+        self, transaction: Transaction[Result], *, write: bool = True, durable: bool = False
+    ) -> Result:
         """Run a transaction to its end; one that only reads waits for no writer.
 
-        Raises what the driver raises.
+        A `durable` one outlives a power cut, any other the end of the process. Raises what the
+        driver raises.
         """
         ...
 
@@ -63,12 +66,14 @@ class SqliteDatabase:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="antiphon-turns")
         self._connection: sqlite3.Connection | None = None
 
-    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
+    async def run(
+        self, transaction: Transaction[Result], *, write: bool = True, durable: bool = False
+    ) -> Result:
         """Run a transaction to its end. Raises sqlite3.Error."""
         # Immediate: two processes that read before they write would both be refused otherwise.
         begin = "BEGIN IMMEDIATE" if write else "BEGIN"
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._whole, transaction, begin)
+        return await loop.run_in_executor(self._thread, self._whole, transaction, begin, durable)
 
     async def compact(self) -> None:
         """Rewrite the file without its free pages. Raises sqlite3.Error when it is in use."""
@@ -81,8 +86,10 @@ class SqliteDatabase:
         await loop.run_in_executor(self._thread, self._shut)
         self._thread.shutdown(wait=False)
 
-    def _whole(self, transaction: Transaction[Result], begin: str) -> Result:
+    def _whole(self, transaction: Transaction[Result], begin: str, durable: bool) -> Result:
         connection = self._opened()
+        # What must outlive a power cut waits for the disk; the rest outlives the process.
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute(begin)
         try:
             try:
@@ -139,9 +146,11 @@ class PostgresDatabase:
         """Take an open psycopg pool, closed by whoever opened it, or what opens one when asked."""
         self._pool = pool
 
-    async def run(self, transaction: Transaction[Result], *, write: bool = True) -> Result:
+    async def run(
+        self, transaction: Transaction[Result], *, write: bool = True, durable: bool = False
+    ) -> Result:
         """Run a transaction to its end. Raises psycopg.Error."""
-        del write  # here readers never wait for writers
+        del write, durable  # here readers never wait for writers, and every commit for the disk
         if callable(self._pool):
             self._pool = await self._pool()
         async with self._pool.connection() as connection, connection.transaction():

@@ -57,7 +57,7 @@ class Deeds(Sql):
             )
             return effect_of(rows[0])
 
-        return await self._run(work())
+        return await self._run(work(), durable=True)
 
     async def finish(self, effect: Effect, *, token: int) -> None:
         """Note what came of an effect; that it is done is believed of whoever called it."""

@@ -182,6 +182,17 @@ class Leases(Sql):
 
         await self._run(work())
 
+    async def hand_over(self, turn: TurnEntry, lease: Lease) -> None:
+        """Let go of a turn that is to be run on by whoever comes next."""
+
+        def work() -> Transaction[None]:
+            yield (
+                "UPDATE antiphon_threads SET until = 0 WHERE key = ? AND token = ?",
+                (key_of(turn.tenant, turn.thread), lease.token),
+            )
+
+        await self._run(work())
+
     async def ask_to_stop(self, turn: TurnEntry) -> None:
         """Have whoever runs the turn stop it."""
 

@@ -206,6 +206,10 @@ class Turns(Protocol):
         """Note under which name a client will refer to the conversation as it stands now."""
         ...
 
+    async def hand_over(self, turn: TurnEntry, lease: Lease) -> None:
+        """Let go of a turn that is to be run on by whoever comes next."""
+        ...
+
     async def ask_to_stop(self, turn: TurnEntry) -> None:
         """Have whoever runs the turn stop it."""
         ...

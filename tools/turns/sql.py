@@ -34,10 +34,10 @@ class Sql:
         self._migrated = False
 
     async def ping(self) -> None:
-        """Ask the database for nothing."""
+        """Ask the database for next to nothing that it has to read."""
 
         def work() -> Transaction[None]:
-            yield "SELECT 1", ()
+            yield "SELECT version FROM antiphon_migrations LIMIT 1", ()
 
         await self._read(work())
 
@@ -45,10 +45,11 @@ class Sql:
         now = self.database.now if self._clock is None else repr(float(self._clock()))
         return sql.replace("{now}", now)
 
-    async def _run(self, work: Transaction[Result]) -> Result:
+    async def _run(self, work: Transaction[Result], *, durable: bool = False) -> Result:
+        """Run a transaction; a `durable` one is on disk when this returns."""
         with self._errors():
             await self._ready()
-            return await self.database.run(work)
+            return await self.database.run(work, durable=durable)
 
     async def _read(self, work: Transaction[Result]) -> Result:
         """Run a transaction that changes nothing; it waits for no writer."""

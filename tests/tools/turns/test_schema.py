@@ -148,8 +148,10 @@ class Watched:
         self.dialect, self.now = database.dialect, database.now
         self.plans: list[tuple[str, str]] = []
 
-    async def run(self, transaction: Transaction[Any], *, write: bool = True) -> Any:
-        return await self.inner.run(self._explained(transaction), write=write)
+    async def run(
+        self, transaction: Transaction[Any], *, write: bool = True, durable: bool = False
+    ) -> Any:
+        return await self.inner.run(self._explained(transaction), write=write, durable=durable)
 
     def _explained(self, transaction: Transaction[Any]) -> Transaction[Any]:
         sql, values = next(transaction)
