@@ -349,8 +349,8 @@ class Conversations:
 
     async def _adopt(self, config: RunnableConfig, context: Context) -> StateSnapshot:
         """Refuse to take over a thread that an earlier release wrote for another user."""
-        snapshot = await self.graph.aget_state(config)
-        owner = dict(snapshot.metadata or {}).get("owner")
+        found = await self.saver().aget_tuple(config)
+        owner = dict(found.metadata).get("owner") if found is not None else None
         said = f"{context.tenant}\x1f{context.user}".encode()
         if owner is not None and owner != hashlib.sha256(said).hexdigest()[:24]:
             raise Forbidden("the thread belongs to another user", hint="Start one of your own.")

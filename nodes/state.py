@@ -160,6 +160,8 @@ def conversation(left: list[AnyMessage], right: object) -> list[AnyMessage]:
     remove what stands there.
     """
     if isinstance(right, Said):
+        if not right.messages and not right.removed:
+            return left
         orders = [*right.messages, *(RemoveMessage(id=name) for name in right.removed)]
         return cast("list[AnyMessage]", add_messages(left, orders))  # type: ignore[arg-type]
     given = right if isinstance(right, list | tuple) else [right]
@@ -204,12 +206,16 @@ class Conversation(BinaryOperatorAggregate[list[AnyMessage]]):
     """The channel of the conversation: everything goes through `conversation`.
 
     LangGraph lets a write ask to replace a channel's value whole; here it may not. Each step's
-    checkpoint holds every message, so each is kept as a short row of plain values.
+    checkpoint holds every message, so each is kept as a short row of plain values, made once.
     """
 
+    __slots__ = ("_kept", "_of")
+
     def checkpoint(self) -> list[AnyMessage]:
-        """Return what is kept."""
-        return cast("list[AnyMessage]", [_row(message) for message in self.value])
+        """Return what is kept; most steps leave the conversation as it was."""
+        if getattr(self, "_of", None) is not self.value:
+            self._of, self._kept = self.value, [_row(message) for message in self.value]
+        return cast("list[AnyMessage]", self._kept)
 
     def from_checkpoint(self, checkpoint: list[AnyMessage]) -> Self:
         """Return the channel with what was kept; an earlier release kept messages as they are."""
