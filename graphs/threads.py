@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from langchain_core.messages import AnyMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command
 from pydantic import JsonValue
 
 from antiphon.graphs.persistence import storage_errors
@@ -156,8 +156,8 @@ class Conversations:
                 await self._prepare(context.tenant)
 
         async def prepare(config: RunnableConfig) -> Given:
-            snapshot = await self._adopt(config, context)
-            if earlier and not snapshot.values:
+            began = await self._adopt(config, context)
+            if earlier and not began:
                 said = {"messages": Said(messages=tuple(earlier))}
                 # No step of the turn: one that dies right after this has not begun.
                 lease = {"lease": config["metadata"]["lease"]}
@@ -347,14 +347,17 @@ class Conversations:
             )  # fmt: skip
         return found
 
-    async def _adopt(self, config: RunnableConfig, context: Context) -> StateSnapshot:
-        """Refuse to take over a thread that an earlier release wrote for another user."""
+    async def _adopt(self, config: RunnableConfig, context: Context) -> bool:
+        """Refuse to take over a thread that an earlier release wrote for another user.
+
+        Return whether anything was written in the thread before.
+        """
         found = await self.saver().aget_tuple(config)
         owner = dict(found.metadata).get("owner") if found is not None else None
         said = f"{context.tenant}\x1f{context.user}".encode()
         if owner is not None and owner != hashlib.sha256(said).hexdigest()[:24]:
             raise Forbidden("the thread belongs to another user", hint="Start one of your own.")
-        return snapshot
+        return found is not None
 
     async def _deciding(self, config: RunnableConfig, value: dict[str, JsonValue]) -> Given:
         """Return what resumes the pending call, after looking that it is the one decided about."""
