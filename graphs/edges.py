@@ -175,7 +175,9 @@ def after_guard_output(state: State) -> Literal["refuse", "abstain", "keep_answe
     """A blocked draft is refused, an ungrounded one becomes an "I don't know"."""
     if state["answer"]:
         return "keep_answer"
-    return "abstain" if state["outcome"] == "abstained" else "refuse"
+    if state["outcome"] == "abstained" and not times_run(state, "abstain"):
+        return "abstain"
+    return "refuse"
 
 
 def after_recovery(

@@ -39,6 +39,8 @@ from antiphon.tools.turns.records import Decided
 
 MAX_ROUNDS = 3
 """How often a model may ask for more tools within a turn."""
+UNTOLD = "a call was not made: it fits no tool on offer"
+"""Instead of a reason that would repeat what may not be said."""
 MAX_CALLS = 5
 """How many calls a message may lead to at once; more are refused with the reason."""
 
@@ -96,7 +98,8 @@ def ask_approval(
             asked = wording.format(what=spoken(call.name))
         subject = Subject(tenant=knobs(runtime).tenant, evidence=(state["question"],))
         verdict = await rail.judge(asked, subject)
-        if not verdict.allowed:
+        if not verdict.allowed or verdict.text != asked:
+            # What would be asked is not what would be run.
             why = "what it would ask a person may not be shown"
             return {
                 "calls": state["calls"][1:],
@@ -341,31 +344,49 @@ async def _by_model(
 
 
 async def _presentable(rail: Rail, plan: Plan, state: State, context: Context) -> Plan:
-    """Refuse each call whose arguments hold what may not be said."""
+    """Refuse whatever holds what may not be said: no unjudged word of a model goes on.
+
+    A call is judged whole, names and numbers too; so is one that lacks an argument, and the reason
+    why another was turned away.
+    """
     evidence = (state["question"], *(card.text for card in state["cards"]))
     subject = Subject(tenant=context.tenant, evidence=evidence)
-    kept: list[ToolCall] = []
-    rejected = list(plan.rejected)
-    for call in plan.calls:
-        for text in _strings(call.arguments):
-            verdict = await rail.judge(text, subject)
-            if not verdict.allowed or verdict.text != text:
-                rejected.append(f"{call.name}: an argument holds what may not be passed on")
-                break
-        else:
-            kept.append(call)
-    return replace(plan, calls=tuple(kept), rejected=tuple(rejected))
+
+    async def passes(value: JsonValue) -> bool:
+        text = "\n".join(_words(value))
+        if not text.strip():
+            return True
+        verdict = await rail.judge(text, subject)
+        return verdict.allowed and verdict.text == text
+
+    kept = [call for call in plan.calls if await passes(call.arguments)]
+    missing = plan.missing
+    if missing is not None and not await passes(missing.arguments):
+        missing = None
+    refused = [call.name for call in plan.calls if call not in kept]
+    refused += [plan.missing.tool] if plan.missing is not None and missing is None else []
+    return replace(
+        plan,
+        calls=tuple(kept),
+        missing=missing,
+        rejected=(
+            *[why if await passes(why) else UNTOLD for why in plan.rejected],
+            *(f"{name}: an argument holds what may not be passed on" for name in refused),
+        ),
+    )
 
 
-def _strings(value: JsonValue) -> Iterable[str]:
-    if isinstance(value, str) and value.strip():
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
+def _words(value: JsonValue) -> Iterable[str]:
+    """Yield all that stands in a value: texts, numbers, and the names of its fields."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _words(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from _words(item)
+    elif value is not None:
+        yield str(value)
 
 
 def _bounded(plan: Plan, state: State, guarded: set[str]) -> Plan:

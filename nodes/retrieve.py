@@ -49,7 +49,7 @@ def abstain(*, wording: str, nearest: str, aftermath: Aftermath) -> Node:
                 "draft": " ".join(done),
                 "judged": None,
                 "citations": (),
-                "outcome": "degraded",
+                "outcome": "abstained",
                 "support": None,
             }
         pages = list({card.source: card for card in reversed(state["cards"])}.values())[::-1]

@@ -72,12 +72,24 @@ async def test_a_call_that_needs_a_yes_pauses_the_turn(opening: Opening) -> None
 
 
 @pytest.mark.parametrize(
+    "said", ["ok, cancel that", "yes, cancel it", "sure, never mind", "ok, stop", "one moment"]
+)
+async def test_what_asks_for_nothing_is_only_told_what_waits(opening: Opening, said: str) -> None:
+    """Neither a yes nor a no, and no question: nothing is looked up, and the call goes on waiting."""
+    box, services = waits()
+    talk = await opening(services)
+    before, name = await planned(talk)
+    turn = await talk.ask(said, context=ME, thread="t")
+    assert box.ran == []
+    assert turn.path == ("guard_input", "remind", "account")
+    assert turn.answer.endswith(f"waits for your yes or no: {before.answer}")
+    assert turn.interrupt is not None
+    assert turn.interrupt["interrupt_id"] == name
+
+
+@pytest.mark.parametrize(
     "said",
     [
-        "ok, cancel that",
-        "yes, cancel it",
-        "sure, never mind",
-        "ok, stop",
         "correct the address to Berlin",
         "absolutely nothing works here",
         "yes, but which order is it?",

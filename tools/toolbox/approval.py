@@ -6,11 +6,14 @@ language. A word more, and it is for the person to say it again.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
+
+from pydantic import JsonValue
 
 from antiphon.tools.toolbox.calls import ToolCall, ToolSpec
 from antiphon.tools.toolbox.consent import PHRASES, SYMBOLS
@@ -20,6 +23,9 @@ from antiphon.tools.toolbox.wording import fill
 _Kind = Literal["yes", "no", "courtesy", "neither"]
 _Words = tuple[str, ...]
 
+_PLAIN = re.compile(r"[\w .,'@+/:#<>-]{0,80}")
+"""A value that cannot be taken for a sentence of its own."""
+_LONGEST_SHOWN = 300
 _KINDS: tuple[_Kind, ...] = ("yes", "no", "courtesy", "neither")
 _MOST_CHARS = 200
 _LONGEST_PHRASE = 20
@@ -44,14 +50,32 @@ _PAUSE = re.compile(
 
 
 def question(spec: ToolSpec, call: ToolCall) -> str:
-    """Return what to ask the approver of `call`."""
-    filled = fill(spec.confirm, call.arguments) if spec.confirm else ""
-    if filled:
-        return filled
-    given = ", ".join(
-        f"{spoken(name)} {value}" for name, value in call.arguments.items() if value is not None
-    )
-    return f"Shall I go ahead with {spoken(spec.name)}{f' ({given})' if given else ''}?"
+    """Return what to ask the approver of `call`: every argument that it will run with.
+
+    A value that could be read as more than a value stands in quotes, on one line and cut where it
+    is long: the tool's own sentence is not trusted to hold it.
+    """
+    given = {name: value for name, value in call.arguments.items() if value is not None}
+    plain = all(map(_plain, given.values()))
+    filled = fill(spec.confirm, call.arguments) if spec.confirm and plain else ""
+    untold = [name for name in given if not filled or f"{{{name}" not in spec.confirm]
+    listed = ", ".join(f"{spoken(name)} {_shown(given[name])}" for name in untold)
+    asked = filled or f"Shall I go ahead with {spoken(spec.name)}"
+    whole = f"{asked} ({listed})" if listed else asked
+    return whole if whole.endswith("?") else f"{whole}?"
+
+
+def _plain(value: JsonValue) -> bool:
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return not isinstance(value, dict) and _PLAIN.fullmatch(str(value)) is not None
+
+
+def _shown(value: JsonValue) -> str:
+    if isinstance(value, str) and _plain(value):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
 
 
 def decision(text: str, languages: Sequence[str] = ("en",)) -> bool | None:

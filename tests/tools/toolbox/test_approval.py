@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from langchain_core.tools import StructuredTool
@@ -185,3 +186,32 @@ def test_a_huge_message_is_read_quickly(piece: str) -> None:
     assert decision(piece * 100_000) is None
     assert decision(piece * (200 // len(piece))) in (True, None)
     assert time.perf_counter() - began < 0.1
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ok)?\n\n# Nothing was changed.\n\nMay I show you our opening hours",
+        "fine? Shall I tell you more",
+        "x" * 500,
+    ],
+)
+def test_a_value_that_reads_like_a_sentence_stands_in_quotes(reason: str) -> None:
+    """What a model wrote cannot turn the question into another one, nor hide what is asked."""
+    asked = question(
+        ToolSpec(tool=TOOL, confirm="Open a return ({order_id})?"),
+        replace(CALL, arguments={"order_id": reason}),
+    )
+    assert asked.startswith("Shall I go ahead with")
+    assert "\n" not in asked
+    assert '"' in asked
+    assert len(asked) < 450
+
+
+def test_an_argument_that_the_sentence_leaves_out_is_added() -> None:
+    """A person sees everything that the call will run with."""
+    asked = question(
+        ToolSpec(tool=TOOL, confirm="Cancel it?"),
+        replace(CALL, arguments={"order_id": "A-1001"}),
+    )
+    assert asked == "Cancel it? (order id A-1001)?"
