@@ -17,8 +17,8 @@ from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, summarise
 from antiphon.evals.score import evaluate
-from antiphon.graphs.assembly import Runtime, converse
 from antiphon.graphs.persistence import Persistence, serializer
+from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn

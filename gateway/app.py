@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.gateway import openai, ops, threads
 from antiphon.gateway.auth import Keys, from_elsewhere, keys_of, stranger
-from antiphon.graphs.assembly import Runtime, open_runtime
 from antiphon.graphs.declared import PATIENCE_S, prepared
+from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.graphs.tending import tend
 from antiphon.tools.errors import (

@@ -24,9 +24,9 @@ from starlette.responses import JSONResponse, Response
 
 from antiphon.gateway.threads import begun, ended
 from antiphon.gateway.validation import ChatForm, Knobs, Message, read, request_key
-from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Turning
+from antiphon.graphs.runtime import Runtime
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError, MessageError, StorageError

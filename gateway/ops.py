@@ -8,8 +8,8 @@ from collections.abc import Awaitable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.declared import DeclaredKnowledge
+from antiphon.graphs.runtime import Runtime
 from antiphon.tools.errors import AntiphonError, InputError
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.telemetry.incidents import INCIDENTS, IncidentLog

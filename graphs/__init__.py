@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from antiphon.graphs.assembly import build_services, open_runtime
+    from antiphon.graphs.assembly import build_services
     from antiphon.graphs.conversation import build_conversation
     from antiphon.graphs.embed import as_node, as_tool
+    from antiphon.graphs.runtime import open_runtime
     from antiphon.graphs.services import Services
     from antiphon.graphs.settings import Settings
 
@@ -21,7 +22,7 @@ _HOMES = {
     "as_tool": "embed",
     "build_conversation": "conversation",
     "build_services": "assembly",
-    "open_runtime": "assembly",
+    "open_runtime": "runtime",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 
-from antiphon.graphs.assembly import MOST_STEPS, Ready, compile_conversation
+from antiphon.graphs.compiled import MOST_STEPS, Ready, compile_conversation
 from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context, Input
 from antiphon.tools.telemetry.tracing import OFF, Tracing

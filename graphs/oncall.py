@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from antiphon.graphs.folders import chosen_assistant, data_folder
+from antiphon.graphs.models import model_cards
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.tools.errors import StorageError
@@ -91,7 +93,6 @@ class OnCall:
 
 def build_responder(settings: Settings, services: Services, standing: Standing) -> Responder:
     """Build what starts the incident graph for alerts."""
-    from antiphon.graphs.assembly import model_cards
     from antiphon.graphs.incident import Responder, build_incident
     from antiphon.graphs.traced import traced
     from antiphon.nodes.incident import answers, searchable
@@ -123,8 +124,5 @@ def build_responder(settings: Settings, services: Services, standing: Standing) 
 
 def incident_log(settings: Settings, assistant: Path | None) -> IncidentLog:
     """Return the incidents of an assistant, without opening anything. Raises AssistantError."""
-    from antiphon.graphs.assembly import data_folder, sample_folder
-    from antiphon.graphs.assistant import load_assistant
-
-    form = load_assistant(assistant or settings.assistant or sample_folder())
+    form = chosen_assistant(settings, assistant)
     return IncidentLog(data_folder(settings, form) / INCIDENTS)

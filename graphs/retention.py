@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.graphs.assembly import Runtime, retention_of
 from antiphon.graphs.persistence import storage_errors
+from antiphon.graphs.runtime import Runtime, retention_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

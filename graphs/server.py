@@ -14,15 +14,10 @@ from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from antiphon.graphs.assembly import (
-    Ready,
-    build_services,
-    compile_conversation,
-    data_folder,
-    sample_folder,
-)
-from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.assembly import build_services
+from antiphon.graphs.compiled import Ready, compile_conversation
 from antiphon.graphs.declared import PATIENCE_S, prepared
+from antiphon.graphs.folders import chosen_assistant, data_folder
 from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import STORED
 from antiphon.graphs.runner import Graph
@@ -82,7 +77,7 @@ def _build_once() -> tuple[Services, OnCall, Graph]:
 
 def _build() -> tuple[Services, OnCall, Graph]:
     settings = read_settings()
-    assistant = load_assistant(settings.assistant or sample_folder())
+    assistant = chosen_assistant(settings)
     services = build_services(settings, assistant, PATIENCE_S)
     on_call = OnCall(settings, services, data_folder(settings, assistant))
     tracing = open_tracing(enabled=settings.langsmith)

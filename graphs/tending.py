@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.retention import sweep
+from antiphon.graphs.runtime import Runtime
 from antiphon.tools.errors import AntiphonError
 
 TAKE_UP_S = 5.0

@@ -52,7 +52,7 @@ class Page:
 class Conversations:
     """The conversations of a runtime, partitioned by tenant and owned by a user.
 
-    Open one with `antiphon.graphs.assembly.open_runtime`.
+    Open one with `antiphon.graphs.runtime.open_runtime`.
     """
 
     def __init__(

@@ -13,10 +13,10 @@ from fakes import fake_services
 from starlette.applications import Starlette
 
 from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import Runtime, converse
 from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.runner import DEFAULT_PACE, Pace
+from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.tools.turns.store import SqlTurns

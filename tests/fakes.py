@@ -15,10 +15,10 @@ from langgraph.cache.memory import InMemoryCache
 from langgraph.store.base import BaseStore
 from pydantic import JsonValue
 
-from antiphon.graphs.assembly import converse
 from antiphon.graphs.assistant import Assistant, IntentForm, IntentsForm
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.runner import DEFAULT_PACE, Pace
+from antiphon.graphs.runtime import converse
 from antiphon.graphs.services import Deadlines, Services
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations

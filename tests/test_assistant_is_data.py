@@ -11,7 +11,8 @@ import pytest
 
 from antiphon.evals.golden import load_golden
 from antiphon.gateway.cli import main
-from antiphon.graphs.assembly import open_runtime, sample_folder
+from antiphon.graphs.folders import sample_folder
+from antiphon.graphs.runtime import open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +82,10 @@ def _for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
+def _dotted(path: Path) -> str:
+    return ".".join(("antiphon", *path.with_suffix("").parts)).removesuffix(".__init__")
+
+
 def homes_of(vendor: str) -> tuple[str, ...]:
     homes = ONE_HOME.get(vendor, ())
     return (homes,) if isinstance(homes, str) else homes
@@ -121,6 +127,27 @@ def test_a_vendor_has_one_home_and_a_heavy_one_is_imported_late(
         first = name.split(".")[0]
         slow = first in LATE and not name.startswith("langchain_core")
         assert not slow, f"{path} imports {name!r} when it is itself imported"
+
+
+def test_what_only_lists_the_commands_loads_no_framework() -> None:
+    """`antiphon --help` is quick: importing every command's module imports none of these."""
+    slow = ("langchain_core", "langgraph", "langsmith", "numpy", "pydantic", "starlette", "uvicorn")
+    code = f"import sys, antiphon.gateway.cli; print([m for m in {slow} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    """Each module can be the first that is imported; `TYPE_CHECKING` and late imports are apart."""
+    names = {_dotted(path): tree for _, path, tree in MODULES}
+    needs = {
+        name: {each for each in imports(tree, late=False) if each in names} - {name}
+        for name, tree in names.items()
+    }
+    # Kahn's way: take away what needs nothing; what is left at the end stands in a circle.
+    while free := {name for name, needed in needs.items() if not needed}:
+        needs = {name: needed - free for name, needed in needs.items() if name not in free}
+    assert sorted(needs) == []
 
 
 def test_every_vendor_home_exists() -> None:

@@ -32,8 +32,8 @@ from antiphon.evals.bench.drill.verdict import (
 )
 from antiphon.evals.bench.measures import quantile
 from antiphon.evals.bench.report import report
-from antiphon.graphs.assembly import data_folder
 from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.folders import data_folder
 from antiphon.graphs.persistence import open_persistence
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import InputError

@@ -35,8 +35,9 @@ from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 
 from antiphon.evals.bench.report import report
-from antiphon.graphs.assembly import compile_conversation, converse, open_runtime
+from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.persistence import STORED, open_persistence, serializer
+from antiphon.graphs.runtime import converse, open_runtime
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.respond import Prompting

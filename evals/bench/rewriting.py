@@ -13,8 +13,8 @@ from antiphon.evals.bench.collection import Query, read
 from antiphon.evals.bench.legs import row, searched
 from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import shelved
-from antiphon.graphs.assembly import build_services, sample_folder
-from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.assembly import build_services
+from antiphon.graphs.folders import chosen_assistant
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.tools.errors import InputError
 from antiphon.tools.retrieval.rerank import WORDING
@@ -67,7 +67,7 @@ async def _wordings(
     }
     if not settings.model or settings.model == "extractive":
         return said, {}
-    services = build_services(settings, load_assistant(settings.assistant or sample_folder()))
+    services = build_services(settings, chosen_assistant(settings))
     rewriter = Rewriter(
         services.models, services.prompts, services.tokens, deadline_s=PATIENCE_S, min_quality=0.0
     )

@@ -21,9 +21,11 @@ import httpx
 from antiphon.evals.bench.drill.processes import Server, environment, free_port
 from antiphon.evals.bench.measures import quantile
 from antiphon.evals.bench.report import report
-from antiphon.graphs.assembly import Runtime, build_services, open_runtime, sample_folder
+from antiphon.graphs.assembly import build_services
 from antiphon.graphs.assistant import load_assistant
+from antiphon.graphs.folders import sample_folder
 from antiphon.graphs.persistence import THREADS
+from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context
 from antiphon.tools.turns.store import SqlTurns

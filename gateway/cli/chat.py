@@ -21,7 +21,6 @@ from antiphon.gateway.cli.output import console, emit, fail, visible
 from antiphon.gateway.cli.turns import decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.locales import language_tag
-from antiphon.tools.toolbox.approval import decision
 
 if TYPE_CHECKING:
     from antiphon.graphs.threads import Conversations, Event
@@ -122,6 +121,8 @@ class Chat:
             self._decide()
 
     def _decide(self) -> None:
+        from antiphon.tools.toolbox.approval import decision
+
         line = self.read("approve? [y/n] ").strip()
         approved = decision(line)
         if approved is None:

@@ -47,7 +47,7 @@ def check(
 
 def _configured() -> Path:
     """Return the assistant of the environment, else the folder one stands in, else the sample."""
-    from antiphon.graphs.assembly import sample_folder
+    from antiphon.graphs.folders import sample_folder
     from antiphon.graphs.settings import read_settings
 
     here = Path.cwd()

@@ -20,7 +20,7 @@ from antiphon.tools.privacy import shown
 from antiphon.tools.private import private_folder
 
 if TYPE_CHECKING:
-    from antiphon.graphs.assembly import Runtime
+    from antiphon.graphs.runtime import Runtime
     from antiphon.graphs.settings import Settings
 
 EXTRAS = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from antiphon.evals.golden import Example
     from antiphon.evals.regression import Gate
     from antiphon.evals.report import Report
-    from antiphon.graphs.assembly import Runtime
+    from antiphon.graphs.runtime import Runtime
 
 app = typer.Typer(
     help="Run the golden set, gate on a baseline, push to LangSmith.", rich_markup_mode=None
@@ -119,11 +119,10 @@ def push(
 
     from antiphon.evals.golden import load_golden
     from antiphon.evals.langsmith import LangSmith
-    from antiphon.graphs.assembly import sample_folder
-    from antiphon.graphs.assistant import load_assistant
+    from antiphon.graphs.folders import chosen_assistant
     from antiphon.graphs.settings import read_settings
 
-    form = load_assistant(assistant or read_settings().assistant or sample_folder())
+    form = chosen_assistant(read_settings(), assistant)
     examples = load_golden(golden or form.folder / form.golden)
     pushed = complete(LangSmith().push(examples, dataset or form.name))
     if as_json:
@@ -166,14 +165,15 @@ async def _opened_quietly(assistant: Path | None) -> AsyncIterator[Runtime]:
     import asyncio
 
     from antiphon.evals.run import quiet
-    from antiphon.graphs.assembly import build_services, open_runtime, sample_folder
-    from antiphon.graphs.assistant import load_assistant
+    from antiphon.graphs.assembly import build_services
+    from antiphon.graphs.folders import chosen_assistant
+    from antiphon.graphs.runtime import open_runtime
     from antiphon.graphs.settings import read_settings
 
     settings = read_settings()
-    folder = assistant or settings.assistant or sample_folder()
-    services = quiet(await asyncio.to_thread(build_services, settings, load_assistant(folder)))
-    async with open_runtime(settings, assistant=folder, services=services) as runtime:
+    form = chosen_assistant(settings, assistant)
+    services = quiet(await asyncio.to_thread(build_services, settings, form))
+    async with open_runtime(settings, assistant=form.folder, services=services) as runtime:
         yield runtime
 
 

@@ -19,9 +19,9 @@ from antiphon.tools.errors import AntiphonError, InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from antiphon.graphs.assembly import Runtime
     from antiphon.graphs.drawing import Compiled
     from antiphon.graphs.properties import Property
+    from antiphon.graphs.runtime import Runtime
 
 RENDERERS = (
     ("rsvg-convert", "{svg}", "-o", "{png}"),
@@ -87,7 +87,7 @@ async def _compiled(name: Name, assistant: Path | None) -> Compiled:
 
 
 def _graph(runtime: Runtime, name: Name) -> Compiled:
-    from antiphon.graphs.assembly import compile_conversation
+    from antiphon.graphs.compiled import compile_conversation
     from antiphon.graphs.ingest import build_ingest
 
     services = runtime.services

@@ -92,7 +92,7 @@ def ingest(
     )
 
     async def read() -> dict[str, object]:
-        from antiphon.graphs.assembly import ingest as into
+        from antiphon.graphs.intake import ingest as into
 
         async with opened(assistant) as runtime:
             return await into(
@@ -120,7 +120,7 @@ def _rebuild(tenant: str | None, assistant: Path | None, *, as_json: bool) -> in
     from dataclasses import asdict
 
     async def work() -> dict[str, object]:
-        from antiphon.graphs.assembly import rebuild
+        from antiphon.graphs.intake import rebuild
 
         async with opened(assistant) as runtime:
             return asdict(await rebuild(runtime, tenant=tenant, progress=progress))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from antiphon.graphs.assembly import Runtime
+    from antiphon.graphs.runtime import Runtime
 
 Result = TypeVar("Result")
 
@@ -23,7 +23,7 @@ def run(work: Coroutine[object, None, Result]) -> Result:
 
 def known_model(runtime: Runtime, name: str) -> None:
     """Raise UnknownModel when a model is asked for by a name that is not on offer."""
-    from antiphon.graphs.assembly import model_cards
+    from antiphon.graphs.models import model_cards
     from antiphon.tools.errors import UnknownModel
     from antiphon.tools.models import LAST_RESORT
 
@@ -40,8 +40,8 @@ def known_model(runtime: Runtime, name: str) -> None:
 @asynccontextmanager
 async def opened(assistant: Path | None) -> AsyncIterator[Runtime]:
     """Open the runtime that the environment and `--assistant` describe."""
-    from antiphon.graphs.assembly import open_runtime
     from antiphon.graphs.declared import DeclaredKnowledge
+    from antiphon.graphs.runtime import open_runtime
     from antiphon.graphs.settings import read_settings
 
     async with open_runtime(read_settings(), assistant=assistant) as runtime:

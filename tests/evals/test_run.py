@@ -16,7 +16,7 @@ from antiphon.evals.golden import Example, load_golden
 from antiphon.evals.metrics import five
 from antiphon.evals.report import Report, table
 from antiphon.evals.run import Progress, judge, run_golden
-from antiphon.graphs.assembly import open_runtime
+from antiphon.graphs.runtime import open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn

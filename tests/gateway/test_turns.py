@@ -23,8 +23,8 @@ from fakes import (
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from antiphon.graphs.assembly import Runtime
 from antiphon.graphs.runner import Pace
+from antiphon.graphs.runtime import Runtime
 from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import UnknownThread

@@ -17,7 +17,7 @@ from redis_process import Redis
 from weaviate_process import free_ports
 
 from antiphon.graphs.answers import ANSWERS, RedisAnswers, open_cache, prune_answers
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context, Input
 from antiphon.tools.cache import CachedAnswer

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool, tool
 from pydantic import JsonValue
 
-from antiphon.graphs.assembly import MOST_STEPS
+from antiphon.graphs.compiled import MOST_STEPS
 from antiphon.nodes.act import MAX_CALLS, MAX_ROUNDS
 from antiphon.nodes.state import Context
 from antiphon.tools.models import Reply, Selection

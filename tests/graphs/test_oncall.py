@@ -17,8 +17,8 @@ from langchain_core.tools import BaseTool
 
 from antiphon.gateway.cli import main
 from antiphon.graphs import oncall
-from antiphon.graphs.assembly import Runtime, open_runtime
 from antiphon.graphs.assistant import IncidentsForm
+from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import (

@@ -16,7 +16,7 @@ from weaviate_process import Server, running
 
 from antiphon.gateway.app import create_app
 from antiphon.gateway.cli import main
-from antiphon.graphs.assembly import Runtime, open_runtime
+from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings, read_settings
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context

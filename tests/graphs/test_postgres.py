@@ -14,9 +14,9 @@ from fakes import fake_services
 from postgres_process import PASSWORD, Postgres
 
 from antiphon.gateway.app import create_app
-from antiphon.graphs.assembly import Runtime, converse
 from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import Persistence, open_persistence
+from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.settings import Settings
 from antiphon.graphs.threads import Conversations
 from antiphon.nodes.state import Context

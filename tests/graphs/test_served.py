@@ -13,7 +13,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph_sdk import Auth
 
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.server import Served
 from antiphon.nodes.state import Failure

@@ -24,9 +24,10 @@ from langsmith.run_helpers import get_tracing_context, tracing_context
 from langsmith.utils import get_env_var
 
 from antiphon.gateway.cli import doctor
-from antiphon.graphs.assembly import compile_conversation, converse
+from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.embed import HostNode, as_node, as_tool
 from antiphon.graphs.persistence import Persistence
+from antiphon.graphs.runtime import converse
 from antiphon.graphs.server import Served
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings

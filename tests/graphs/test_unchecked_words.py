@@ -14,9 +14,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 
-from antiphon.graphs.assembly import Runtime, build_services, data_folder, open_runtime
+from antiphon.graphs.assembly import build_services
 from antiphon.graphs.assistant import Assistant, load_assistant
+from antiphon.graphs.folders import data_folder
 from antiphon.graphs.history import History
+from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context
 from antiphon.tools.intent import Intent

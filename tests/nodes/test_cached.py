@@ -14,7 +14,7 @@ from langgraph.cache.base import FullKey
 from langgraph.cache.memory import InMemoryCache
 from prometheus_client import REGISTRY
 
-from antiphon.graphs.assembly import compile_conversation
+from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.services import Services
 from antiphon.nodes import cached
 from antiphon.nodes.state import Context, Input

@@ -13,9 +13,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from antiphon.gateway.cli import bench, debug, doctor, main, serve
-from antiphon.graphs.assembly import Runtime, converse
 from antiphon.graphs.oncall import OnCall
 from antiphon.graphs.persistence import Persistence
+from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.tools.cache import CachedAnswer
