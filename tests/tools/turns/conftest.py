@@ -1,53 +1,17 @@
-"""Both databases for the store of turns: a SQLite file, and a PostgreSQL server of our own."""
+"""Both databases for the store of turns: a SQLite file, and a PostgreSQL server."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_process import Postgres
 
 from antiphon.tools.turns.database import Database, PostgresDatabase, SqliteDatabase
 
-BINARIES = Path("/usr/lib/postgresql/15/bin")
-AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-"""PostgreSQL refuses to run as root."""
-
 Open = Callable[[], Awaitable[Database]]
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Start a server in a folder and on a port of its own; skip where there is none."""
-    if not (BINARIES / "initdb").exists():
-        pytest.skip(f"no PostgreSQL in {BINARIES}")
-    pytest.importorskip("psycopg_pool", reason="the PostgreSQL driver is not installed")
-    prefix = AS_POSTGRES if os.geteuid() == 0 else []
-    folder = Path(tempfile.mkdtemp(prefix="antiphon-postgres-"))
-    if prefix:
-        shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def run(*command: str) -> None:
-        subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-
-    data, control = str(folder / "data"), str(BINARIES / "pg_ctl")
-    run(str(BINARIES / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-    run(control, "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    finally:
-        run(control, "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -62,14 +26,12 @@ async def opening(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             return opened[-1]
 
     else:
-        import psycopg
+        pytest.importorskip("psycopg_pool", reason="the PostgreSQL driver is not installed")
         from psycopg.rows import dict_row
         from psycopg_pool import AsyncConnectionPool
 
-        url = request.getfixturevalue("postgres_url")
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await connection.execute("DROP SCHEMA public CASCADE")
-            await connection.execute("CREATE SCHEMA public")
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.database()
 
         async def open_database() -> Database:
             kwargs = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
