@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from langchain_core.messages import AnyMessage, HumanMessage
@@ -100,7 +100,7 @@ async def _known(
         return ""
     turns = runtime.conversations.turns
     with storage_errors():
-        return await turns.by_head(context.tenant, context.user, _head(earlier, form))
+        return await turns.claim_head(context.tenant, context.user, _head(earlier, form))
 
 
 def _head(said: Sequence[Message], form: ChatForm) -> str:
@@ -156,7 +156,7 @@ def _whole(turn: Turn, name: str) -> dict[str, JsonValue]:
 async def _chunks(
     runtime: Runtime,
     turning: Turning,
-    events: AsyncIterator[Event],
+    events: AsyncGenerator[Event, None],
     name: str,
     close: Closing,
 ) -> AsyncIterator[str]:
@@ -173,18 +173,24 @@ async def _chunks(
             ensure_ascii=False,
         )
 
+    stopped = False
     try:
         yield chunk({"role": "assistant", "content": ""})
         async for event in events:
             if event.kind == "answer":
                 yield chunk({"content": event.text})
             elif event.turn is not None:
+                stopped = event.turn.outcome == "cancelled"
                 await close(event.turn)
-        yield chunk({}, finish="stop")
+        if stopped:
+            yield json.dumps({"error": {"code": "cancelled", "message": "the turn was stopped"}})
+        else:
+            yield chunk({}, finish="stop")
     except AntiphonError as error:
         # No finish: the answer is not whole, and a client must not take it for one.
         yield json.dumps({"error": {"code": error.code, "message": error.message}})
     finally:
-        if not turning.ended:
-            await runtime.conversations.runner.cancel(turning.entry)
+        # Another connection may follow the same turn.
+        await events.aclose()
+        await runtime.conversations.runner.left(turning)
     yield "[DONE]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from sse_starlette import EventSourceResponse
 from starlette.requests import Request
@@ -143,16 +143,19 @@ async def ended(turning: Turning) -> Turn:
     return turn
 
 
-async def begun(turning: Turning, after: int = 0) -> AsyncIterator[Event]:
+async def begun(turning: Turning, after: int = 0) -> AsyncGenerator[Event, None]:
     """Wait for the first event: what is refused before anything runs is refused by a status."""
     events = turning.follow(after)
     first = await anext(events, None)
 
-    async def whole() -> AsyncIterator[Event]:
-        if first is not None:
-            yield first
-        async for event in events:
-            yield event
+    async def whole() -> AsyncGenerator[Event, None]:
+        try:
+            if first is not None:
+                yield first
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
 
     return whole()
 
@@ -196,8 +199,10 @@ async def _streamed(talk: Conversations, turning: Turning, after: int, *, cancel
             body = {"code": error.code, "message": error.message, "hint": error.hint}
             yield {"event": "error", "data": json.dumps(body, ensure_ascii=False)}
         finally:
-            if cancel and not turning.ended:
-                await talk.runner.cancel(turning.entry)
+            await events.aclose()
+            if cancel:
+                # Another connection may follow the same turn.
+                await talk.runner.left(turning)
 
     return EventSourceResponse(told(), sep="\n", headers={"x-turn-id": turning.entry.id})
 

@@ -106,7 +106,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         # what stays
         .add_node("keep_answer", keep_answer(s.cache, ttl_s=a.cache.ttl_s), destinations=CAN_FAIL)
         .add_node("remember", remember(s.memory), destinations=CAN_FAIL)
-        .add_node("remind", remind(wording=say.waiting, expired=say.expired), destinations=CAN_FAIL)
+        .add_node("remind", remind(s.effects, wording=say.waiting, expired=say.expired, doubtful=say.doubtful), destinations=CAN_FAIL)
         .add_node("account", account(s.telemetry, s.respond_to), destinations=CAN_FAIL)
         .add_node("recover", recover(aftermath=after), error_handler=to_apology(after), metadata={**DISCARDS, **BOUNDED})  # type: ignore[call-overload]
         .add_edge(START, "guard_input")

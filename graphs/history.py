@@ -15,6 +15,7 @@ from langgraph.graph import START
 from langgraph.types import StateSnapshot
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Given, Request
 from antiphon.graphs.threads import Conversations
@@ -178,6 +179,7 @@ class History:
         """
         saver = self._talk.saver()
         found = await saver.aget_tuple(source.config)
+        keep_order(source.config)
         assert found is not None, "its snapshot was just read"  # noqa: S101
         recovering = "recover" in source.next
         own = {**self._fresh(found, config["metadata"]["turn"]), **(changed if recovering else {})}

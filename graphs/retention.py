@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
+from antiphon.graphs.answers import prune_answers
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runtime import Runtime, retention_of
+from antiphon.tools.telemetry.retention import Keep, prune_logs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +35,14 @@ async def sweep(runtime: Runtime, *, dry_run: bool = False, compact: bool = Fals
         for tenant, thread in old:
             count += await retention.weigh(tenant, thread)
             if not dry_run:
-                await talk.erase(tenant, thread)
+                # Unless somebody came back to it meanwhile.
+                await talk.turns.delete(tenant, thread, idle_s=retention.idle_s)
         count += await retention.trim_all(dry_run=dry_run)
+        logs = runtime.services.assistant.logs
+        keep = Keep(days=logs.days, megabytes=logs.megabytes)
+        count += await asyncio.to_thread(prune_logs, runtime.folder, keep=keep, dry_run=dry_run)
         if not dry_run:
+            count += (await prune_answers(runtime.folder)).freed_bytes
             await retention.bury()
             if compact:
                 await retention.compact()

@@ -19,6 +19,7 @@ from langgraph.errors import GraphRecursionError
 from langgraph.types import Command
 from pydantic import JsonValue
 
+from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.settling import Graph, Settlement
 from antiphon.graphs.turning import Event, Turning
@@ -315,7 +316,7 @@ class Runner:
             context = Context(tenant=entry.tenant, user=entry.owner)
             await self._run_dead(turning, lease, context)
             if request is not None and not await self._began(entry, lease):
-                return await self._run(request, entry, lease)(turning)
+                return await self._run(request, entry, replace(lease, died=()))(turning)
             turning.tell(Event(kind="resumed", text=entry.id))
             turn = await self._resume(turning, entry, lease, context, release=True)
             turning.tell_turn(turn)
@@ -327,7 +328,10 @@ class Runner:
         """Run on what died on the thread before its next turn runs."""
         for one in lease.died:
             turning.tell(Event(kind="resumed", text=one.id))
-            await self._resume(Turning(entry=one), one, lease, context, release=False)
+            # To its end, whoever stops the turn that waits behind it meanwhile.
+            await _surely(self._resume(Turning(entry=one), one, lease, context, release=False))
+            if turning.cancelled or turning.handed_over:
+                raise asyncio.CancelledError
 
     async def _in_line(self, entry: TurnEntry) -> Lease:
         """Wait for the thread. Raises ThreadBusy after the bounded wait."""
@@ -380,6 +384,7 @@ class Runner:
     async def _began(self, entry: TurnEntry, lease: Lease) -> bool:
         with storage_errors():
             snapshot = await self.graph.aget_state(self.config(entry, lease.token))
+        keep_order(snapshot.config)
         return dict(snapshot.metadata or {}).get("turn") == entry.id
 
     def _running(self, entry: TurnEntry, lease: Lease) -> Running:

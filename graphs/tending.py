@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from antiphon.graphs.retention import sweep
 from antiphon.graphs.runtime import Runtime
-from antiphon.tools.errors import AntiphonError
 
 TAKE_UP_S = 5.0
 """How often turns of processes that died are looked for."""
@@ -20,10 +19,11 @@ async def tend(runtime: Runtime) -> None:
     loop = asyncio.get_running_loop()
     swept = loop.time() - SWEEP_S
     while True:
-        with suppress(AntiphonError):
+        # Whatever it is, the next round tries again.
+        with suppress(Exception):
             await runtime.conversations.runner.take_up(wait=False)
         if loop.time() - swept >= SWEEP_S:
             swept = loop.time()
-            with suppress(AntiphonError):
+            with suppress(Exception):
                 await sweep(runtime)
         await asyncio.sleep(TAKE_UP_S)

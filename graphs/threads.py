@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from pydantic import JsonValue
 
+from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Given, Graph, Request, Runner, Turning
 from antiphon.graphs.turns import Turn, as_json, turn_of
@@ -353,6 +354,8 @@ class Conversations:
         Return whether anything was written in the thread before.
         """
         found = await self.saver().aget_tuple(config)
+        if found is not None:
+            keep_order(found.config)
         owner = dict(found.metadata).get("owner") if found is not None else None
         said = f"{context.tenant}\x1f{context.user}".encode()
         if owner is not None and owner != hashlib.sha256(said).hexdigest()[:24]:
@@ -362,6 +365,7 @@ class Conversations:
     async def _deciding(self, config: RunnableConfig, value: dict[str, JsonValue]) -> Given:
         """Return what resumes the pending call, after looking that it is the one decided about."""
         snapshot = await self.graph.aget_state(config)
+        keep_order(snapshot.config)
         approval = snapshot.values.get("awaiting")
         if approval is None:
             raise NotPending("nothing waits for a decision in this thread")

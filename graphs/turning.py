@@ -13,6 +13,8 @@ from antiphon.graphs.turns import Turn
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.turns.records import TurnEntry
 
+MOST_PIECES = 400
+"""Into how many events an answer is cut at most."""
 MOST_EVENTS = 2000
 """Events of a turn that are kept for followers; of more, the earliest go."""
 
@@ -21,9 +23,10 @@ MOST_EVENTS = 2000
 class Event:
     """Something that happened while a turn ran."""
 
-    kind: Literal["node", "resumed", "answer", "turn"]
+    kind: Literal["node", "resumed", "answer", "retract", "turn"]
     """node: a node finished; resumed: a turn whose process had died is run on, this one or one
-    before it; answer: a piece of the checked answer; turn: the end."""
+    before it; answer: a piece of the checked answer; retract: the answer is told
+    again from its beginning; turn: the end."""
     id: int = 0
     """Counts within the turn, from 1."""
     node: str = ""
@@ -63,8 +66,11 @@ class Turning:
 
     def tell_turn(self, turn: Turn) -> None:
         """Tell the answer, piece by piece, and the turn as a whole."""
-        for piece in re.findall(r"\S+\s*", turn.answer):
-            self.tell(Event(kind="answer", text=piece))
+        words = re.findall(r"\S+\s*", turn.answer)
+        # However long an answer is, all its pieces are kept for a reader that is slow.
+        size = -(-len(words) // MOST_PIECES) or 1
+        for start in range(0, len(words), size):
+            self.tell(Event(kind="answer", text="".join(words[start : start + size])))
         self.tell(Event(kind="turn", turn=turn))
 
     def end(self, error: AntiphonError | None = None) -> None:
@@ -75,6 +81,11 @@ class Turning:
     async def follow(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Yield the events after number `after`, those to come too; raise what ended the turn."""
         self.followers += 1
+        if after and not self.here:
+            # The numbers of another process are not ours: what was read of the answer is taken
+            # back, and all of it told again.
+            after = 0
+            yield Event(kind="retract")
         try:
             while True:
                 news = self._news

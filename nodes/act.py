@@ -108,8 +108,11 @@ def ask_approval(
                 "doubt": False,
             }
         await effects.plan(call, caller=caller(runtime), turn=state["turn"])
+        known = await effects.look(call, caller=caller(runtime)) if again else None
+        attempts = max(known.attempts, 1) if known is not None else int(again)
         approval = Approval(
-            id=f"{call.idempotency_key[:20]}{'-again' if again else ''}",
+            # One consent is good for one attempt, so each attempt has a name of its own.
+            id=f"{call.idempotency_key[:20]}{f'-again-{attempts}' if again else ''}",
             question=verdict.text,
             calls=state["calls"],
             results=state["results"],
@@ -118,7 +121,7 @@ def ask_approval(
             intent=state["intent"],
             cards=state["cards"],
             expires=clock() + expire_s,
-            again=again,
+            again=attempts,
         )
         said = AIMessage(content=verdict.text, id=f"{state['turn']}-approval-{len(state['trail'])}")
         return {
@@ -180,14 +183,22 @@ def call_tools(toolbox: Toolbox, effects: Effects, *, declined: str, expired: st
             # The assistant changed while the call waited.
             gone = _refused(call, "there is no such tool any more")
             return {**update, "awaiting": None, "results": (*state["results"], gone)}
-        again = False
+        again = 0
         if ruling is not None and approval is not None:
             update["awaiting"] = None
             again = approval.again
-            plan = toolbox.revalidate(call, ruling.arguments)
+            known = await effects.look(call, caller=who)
+            out = known is not None and known.state != "planned"
+            edited = None if out else ruling.arguments
+            plan = toolbox.revalidate(call, edited)
             call = next(iter(plan.calls), call)
             await effects.decided(_on_record(ruling, approval, call, state["turn"], who))
             result = _not_run(call, ruling, plan, declined=declined, expired=expired)
+            if out and ruling.arguments is not None:
+                result = _refused(call, "it went out before, with other arguments")
+            if result is not None and known is not None and out:
+                # Whatever was decided now: it went out, and what came of it is told.
+                result = None if known.state == "done" else _unknown(call)
             if result is not None:
                 return {**update, "results": (*state["results"], result)}
         elif spec.approval:
@@ -213,7 +224,14 @@ def call_tools(toolbox: Toolbox, effects: Effects, *, declined: str, expired: st
     return call_tools
 
 
-def remind(*, wording: str, expired: str, clock: Callable[[], float] = time.time) -> Node:
+def remind(
+    effects: Effects,
+    *,
+    wording: str,
+    expired: str,
+    doubtful: str,
+    clock: Callable[[], float] = time.time,
+) -> Node:
     """Say again what waits for a person, after whatever else was answered; or that it expired."""
 
     @step
@@ -221,7 +239,11 @@ def remind(*, wording: str, expired: str, clock: Callable[[], float] = time.time
         approval = state.get("awaiting")
         assert approval is not None, "only a pending call leads here"  # noqa: S101
         over = clock() > approval.expires
-        said = expired if over else wording.format(question=approval.question)
+        said = wording.format(question=approval.question)
+        if over:
+            known = await effects.look(approval.calls[0], caller=caller(runtime))
+            out = known is not None and known.state != "planned"
+            said = doubtful.format(what=spoken(approval.calls[0].name)) if out else expired
         message = AIMessage(content=said, id=f"{state['turn']}-reminder")
         update: Update = {
             "answer": f"{state['answer']}\n\n{said}".strip(),

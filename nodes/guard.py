@@ -88,7 +88,9 @@ def _miscounted(count: int) -> tuple[Violation, ...]:
 def _decided(state: State, said: str, languages: Sequence[str], now: float) -> Update:
     """Read the message as the decision that is waited for, if it is one."""
     approval = state.get("awaiting")
-    approved = decision(said, languages) if approval is not None else None
+    # While a question of another kind is open too, a yes may be meant for that one.
+    open_question = state.get("pending") is not None
+    approved = decision(said, languages) if approval is not None and not open_question else None
     if approval is None or approved is None:
         return {}
     return {

@@ -115,8 +115,8 @@ class Approval(Stored):
     cards: tuple[Card, ...]
     expires: float
     """Seconds since the epoch."""
-    again: bool = False
-    """Whether the call went out before and nobody knows what came of it."""
+    again: int = 0
+    """How often the call went out before, with nobody knowing what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

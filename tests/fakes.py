@@ -31,7 +31,7 @@ from antiphon.tools.retrieval import Change, Hit, Inventory, Passage, Where
 from antiphon.tools.telemetry import Alert, TurnRecord
 from antiphon.tools.tokens import ApproximateCounter
 from antiphon.tools.toolbox import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
-from antiphon.tools.turns.records import Decided
+from antiphon.tools.turns.records import Decided, Effect
 
 RETURNS = Passage(
     id="p1",
@@ -187,13 +187,16 @@ class FakeEffects:
         *,
         caller: Caller,
         turn: str,
-        again: bool = False,
+        again: int = 0,
     ) -> ToolResult | None:
         if call.idempotency_key in self.unknown and not again:
             return None
         if call.idempotency_key not in self.done:
             self.done[call.idempotency_key] = await execute(call)
         return self.done[call.idempotency_key]
+
+    async def look(self, call: ToolCall, *, caller: Caller) -> Effect | None:
+        return None
 
     async def decided(self, decision: Decided) -> None:
         self.rulings.append(decision)

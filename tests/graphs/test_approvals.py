@@ -75,7 +75,7 @@ async def test_a_call_that_needs_a_yes_pauses_the_turn(opening: Opening) -> None
     "said", ["ok, cancel that", "yes, cancel it", "sure, never mind", "ok, stop", "one moment"]
 )
 async def test_what_asks_for_nothing_is_only_told_what_waits(opening: Opening, said: str) -> None:
-    """Neither a yes nor a no, and no question: nothing is looked up, and the call goes on waiting."""
+    """Neither a yes nor a no, and no question: the call goes on waiting."""
     box, services = waits()
     talk = await opening(services)
     before, name = await planned(talk)

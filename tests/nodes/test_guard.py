@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes import FakeRail
+from fakes import FakeEffects, FakeRail
 from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
@@ -53,7 +53,13 @@ async def test_a_reminder_repeats_the_question_until_the_time_is_over(
     now: float, said: str, *, waits: bool
 ) -> None:
     """Then it says so, once, and nothing waits any more."""
-    node = remind(wording="Still: {question}", expired="Too late.", clock=lambda: now)
+    node = remind(
+        FakeEffects(),
+        wording="Still: {question}",
+        expired="Too late.",
+        doubtful="Perhaps: {what}.",
+        clock=lambda: now,
+    )
     update = await node(state("hello"), runtime=Runtime(context=Context()))
     assert update["answer"] == f"It is 30.\n\n{said}"
     assert ("awaiting" not in update) == waits

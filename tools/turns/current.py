@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from antiphon.tools.errors import StorageError
+from antiphon.tools.models.catalog import LAST_RESORT
 from antiphon.tools.turns.records import Call, TurnEntry, Turns
 
 
@@ -41,14 +42,14 @@ class Running:
         """Note a call before it goes out, under its estimate; return its number."""
         self.calls.append(call)
         number = len(self.calls) - 1
-        if call.cost_usd:
+        if call.model != LAST_RESORT:
             await self.store.note_call(self.turn.id, self.token, number, call)
         return number
 
     async def call_back(self, number: int, call: Call) -> None:
-        """Complete a call; what cost nothing is written down when the turn is settled."""
+        """Complete a call; one that left no process is written down when the turn is settled."""
         before, self.calls[number] = self.calls[number], call
-        if call.cost_usd or before.cost_usd:
+        if LAST_RESORT not in (call.model, before.model):
             # The answer is paid for: it is not thrown away because the store is busy now.
             with suppress(StorageError):
                 await self.store.note_call(self.turn.id, self.token, number, call)

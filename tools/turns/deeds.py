@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from antiphon.tools.turns.database import Statement, Transaction
+from antiphon.tools.turns.database import Row, Statement, Transaction
 from antiphon.tools.turns.records import Call, Decided, Effect
 from antiphon.tools.turns.sql import Sql, dumped, effect_of, key_of, lost
 
@@ -27,7 +28,7 @@ class Deeds(Sql):
         """Note an effect that waits for a person."""
         await self._run(self._plan(effect))
 
-    async def begin(self, effect: Effect, *, token: int, again: bool = False) -> Effect:
+    async def begin(self, effect: Effect, *, token: int, again: int = 0) -> Effect:
         """Claim an effect before its call: return it as it stood before."""
 
         def work() -> Transaction[Effect]:
@@ -41,23 +42,39 @@ class Deeds(Sql):
                 if not held:
                     raise lost()
             yield from self._plan(effect)
-            states = "('planned', 'started', 'unknown')" if again else "('planned')"
+            # What it was called with is never written over: another call is another effect.
             claimed = yield self._sql(
-                "UPDATE antiphon_effects SET state = 'started', turn = ?, arguments = ?, token = ?,"
-                f" updated = {{now}} WHERE tenant = ? AND key = ? AND state IN {states}"
-                " RETURNING key"
+                "UPDATE antiphon_effects SET arguments = CASE WHEN state = 'planned' THEN ?"
+                " ELSE arguments END, state = 'started', turn = ?, token = ?,"
+                " attempts = attempts + 1, updated = {now} WHERE tenant = ? AND key = ?"
+                " AND (state = 'planned' OR (state IN ('started', 'unknown') AND attempts = ?"
+                " AND ? > 0)) RETURNING key"
             ), (
-                effect.turn, dumped(effect.arguments), token, effect.tenant, effect.key,
+                dumped(effect.arguments), effect.turn, token, effect.tenant, effect.key, again,
+                again,
             )  # fmt: skip
             if claimed:
                 return effect
-            rows = yield (
-                "SELECT * FROM antiphon_effects WHERE tenant = ? AND key = ?",
-                (effect.tenant, effect.key),
-            )
-            return effect_of(rows[0])
+            return effect_of((yield from self._effect_row(effect.tenant, effect.key))[0])
 
         return await self._run(work(), durable=True)
+
+    async def effect(self, tenant: str, key: str) -> Effect | None:
+        """Return an effect as it stands."""
+
+        def work() -> Transaction[Effect | None]:
+            rows = yield from self._effect_row(tenant, key)
+            return effect_of(rows[0]) if rows else None
+
+        return await self._read(work())
+
+    def _effect_row(self, tenant: str, key: str) -> Transaction[Sequence[Row]]:
+        return (
+            yield (
+                "SELECT * FROM antiphon_effects WHERE tenant = ? AND key = ?",
+                (tenant, key),
+            )
+        )
 
     async def finish(self, effect: Effect, *, token: int) -> None:
         """Note what came of an effect; that it is done is believed of whoever called it."""

@@ -46,14 +46,18 @@ class Effects(Protocol):
         *,
         caller: Caller,
         turn: str,
-        again: bool = False,
+        again: int = 0,
     ) -> ToolResult | None:
         """Run a call, or return what it came to before; None: it went out and nobody knows.
 
-        `again`: a person said to make a call of unknown outcome once more.
+        `again`: a person who knew that it had gone out so often said to make it once more.
 
         Raises LeaseLost: another process runs this thread; nothing was called.
         """
+        ...
+
+    async def look(self, call: ToolCall, *, caller: Caller) -> Effect | None:
+        """Return what is on record of a call; None before it was ever planned."""
         ...
 
     async def decided(self, decision: Decided) -> None:
@@ -81,7 +85,7 @@ class KeptEffects:
         *,
         caller: Caller,
         turn: str,
-        again: bool = False,
+        again: int = 0,
     ) -> ToolResult | None:
         """Run a call, or return what it came to before; None: it went out and nobody knows."""
         running = CURRENT.get()
@@ -99,13 +103,22 @@ class KeptEffects:
             if not spec.idempotent:
                 await self._turns.finish(replace(before, state="unknown"), token=token)
                 return None
-            await self._turns.begin(effect, token=token, again=True)
+            effect = replace(effect, arguments=before.arguments)
+            call = replace(call, arguments=before.arguments)
+            await self._turns.begin(effect, token=token, again=before.attempts)
         result = await execute(call)
         after = replace(effect, state=_state_after(spec, result), result=asdict(result))
         # What was done is told even when it cannot be noted now; the row still says `started`.
         with suppress(StorageError):
             await self._turns.finish(after, token=token)
         return result
+
+    async def look(self, call: ToolCall, *, caller: Caller) -> Effect | None:
+        """Return what is on record of a call; None before it was ever planned."""
+        running = CURRENT.get()
+        if running is not None and running.replay:
+            return None
+        return await self._turns.effect(caller.tenant, call.idempotency_key)
 
     async def decided(self, decision: Decided) -> None:
         """Keep who decided what about a call."""

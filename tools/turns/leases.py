@@ -7,6 +7,7 @@ or when it seems to last far longer than it was given for: then the clock was pu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
@@ -61,6 +62,7 @@ class Leases(Sql):
                 turn, kind, request_key, digest, dumped(knobs or {}), ttl_s, ttl_s,
                 key_of(tenant, thread),
             )  # fmt: skip
+            yield from self._inherit_origin(turn, tenant, thread)
             if not rows:
                 # Another process let the same request in between our look and our insert.
                 known = yield from self._by_key(tenant, owner, request_key, digest)
@@ -201,16 +203,23 @@ class Leases(Sql):
 
         await self._run(work())
 
-    async def delete(self, tenant: str, thread: str) -> None:
-        """Forget a thread with all that was kept of it, and fence its runner off, all at once."""
-        key = key_of(tenant, thread)
+    async def delete(self, tenant: str, thread: str, *, idle_s: float = 0.0) -> bool:
+        """Forget a thread with all that was kept of it, and fence its runner off, all at once.
 
-        def work() -> Transaction[None]:
+        With `idle_s` only if nothing was said in it for so long; return whether it is gone.
+        """
+        key = key_of(tenant, thread)
+        idle = "AND holder = '' AND updated < {now} - ?" if idle_s else "AND 0 = ?"
+
+        def work() -> Transaction[bool]:
             # What stays for a while is the name, with a token that late writers do not have.
-            yield self._sql(
+            gone = yield self._sql(
                 "UPDATE antiphon_threads SET state = 'deleted', token = token + 1, owner = '',"
                 " title = '', head = '', holder = '', until = 0, updated = {now} WHERE key = ?"
-            ), (key,)  # fmt: skip
+                f" {idle} RETURNING key"
+            ), (key, idle_s)  # fmt: skip
+            if not gone and idle_s:
+                return False
             yield (
                 "DELETE FROM antiphon_calls WHERE turn IN"
                 " (SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ?)"
@@ -222,8 +231,9 @@ class Leases(Sql):
                 )
             for table in (yield from checkpoint_tables(self.database)):
                 yield f"DELETE FROM {table} WHERE thread_id = ?", (key,)
+            return True
 
-        await self._run(work())
+        return await self._run(work())
 
     async def dead(self, *, limit: int = 20) -> list[TurnEntry]:
         """Return running turns whose lease has run out: their processes are gone."""
@@ -333,6 +343,19 @@ class Leases(Sql):
             " AND id <> ? ORDER BY seq"
         ), (turn["tenant"], turn["thread"], turn["id"])  # fmt: skip
         return tuple((yield from entries_by_id(rows)))
+
+    def _inherit_origin(self, turn: str, tenant: str, thread: str) -> Transaction[None]:
+        """Have every turn of a replayed thread be one of a replay: a decision in it is too."""
+        rows = yield (
+            "SELECT knobs FROM antiphon_turns WHERE tenant = ? AND thread = ? ORDER BY seq LIMIT 2",
+            (tenant, thread),
+        )
+        first = json.loads(rows[0]["knobs"]) if len(rows) > 1 else {}
+        if first.get("origin"):
+            own = yield "SELECT knobs FROM antiphon_turns WHERE id = ?", (turn,)
+            both = {**json.loads(own[0]["knobs"]), "origin": first["origin"],
+                    "live": bool(first.get("live"))}  # fmt: skip
+            yield "UPDATE antiphon_turns SET knobs = ? WHERE id = ?", (dumped(both), turn)
 
     def _give_back(self, turn: TurnEntry, lease: Lease) -> Transaction[bool]:
         """Give the lease back; say whether it was still ours."""

@@ -57,17 +57,29 @@ class Listing(Sql):
 
         await self._run(work())
 
-    async def by_head(self, tenant: str, owner: str, head: str) -> str:
-        """Return the thread whose conversation a client knows as `head`; empty when none."""
+    async def claim_head(self, tenant: str, owner: str, head: str) -> str:
+        """Return a thread whose conversation a client knows as `head`, and nobody else the same.
+
+        A head goes on one thread, once: two clients with the same words have a thread each. Empty
+        when there is none (left).
+        """
 
         def work() -> Transaction[str]:
             rows = yield (
-                "SELECT id FROM antiphon_threads WHERE tenant = ? AND owner = ? AND head = ?"
-                " AND head <> '' AND state <> 'deleted' ORDER BY updated DESC, id DESC LIMIT 1"
+                "SELECT key, id FROM antiphon_threads WHERE tenant = ? AND owner = ? AND head = ?"
+                " AND head <> '' AND state <> 'deleted' ORDER BY updated DESC, id DESC"
             ), (tenant, owner, head)  # fmt: skip
-            return str(rows[0]["id"]) if rows else ""
+            for row in rows:
+                claimed = yield (
+                    "UPDATE antiphon_threads SET head = '' WHERE key = ? AND head = ?"
+                    " RETURNING key",
+                    (row["key"], head),
+                )
+                if claimed:
+                    return str(row["id"])
+            return ""
 
-        return await self._read(work())
+        return await self._run(work())
 
     async def turn(self, tenant: str, thread: str, turn: str = "") -> TurnEntry | None:
         """Return a turn by id, or the latest of the thread that was not merely queued."""

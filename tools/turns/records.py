@@ -117,6 +117,8 @@ class Effect:
     arguments: dict[str, JsonValue]
     state: EffectState = "planned"
     result: dict[str, JsonValue] | None = None
+    attempts: int = 0
+    """How often the call went out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,14 +239,18 @@ class Turns(Protocol):
         """Return an owner's threads, latest first, from below (`updated`, `id`) on."""
         ...
 
-    async def by_head(self, tenant: str, owner: str, head: str) -> str:
-        """Return the thread whose conversation a client knows as `head`; empty when none."""
+    async def claim_head(self, tenant: str, owner: str, head: str) -> str:
+        """Return a thread whose conversation a client knows as `head`, and nobody else the same.
+
+        A head goes on one thread, once. Empty when there is none (left).
+        """
         ...
 
-    async def delete(self, tenant: str, thread: str) -> None:
+    async def delete(self, tenant: str, thread: str, *, idle_s: float = 0.0) -> bool:
         """Forget a thread with all that was kept of it, and fence its runner off, all at once.
 
-        Whoever uses the name next finds nothing.
+        With `idle_s` only if nothing was said in it for so long; return whether it is gone. Whoever
+        uses the name next finds nothing.
         """
         ...
 
@@ -264,14 +270,19 @@ class Turns(Protocol):
         """Note an effect that waits for a person."""
         ...
 
-    async def begin(self, effect: Effect, *, token: int, again: bool = False) -> Effect:
+    async def begin(self, effect: Effect, *, token: int, again: int = 0) -> Effect:
         """Claim an effect before its call: return it as it stood before.
 
         `planned`: it is the caller's now and noted as started. Anything else: it was begun before
-        and stays as it is, or with `again` is begun once more. A token of 0 is not checked.
+        and stays as it is, unless `again` names how often it had gone out when somebody said that
+        it may once more: one consent is good for one attempt. A token of 0 is not checked.
 
         Raises LeaseLost.
         """
+        ...
+
+    async def effect(self, tenant: str, key: str) -> Effect | None:
+        """Return an effect as it stands."""
         ...
 
     async def finish(self, effect: Effect, *, token: int) -> None:

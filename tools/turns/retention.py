@@ -38,6 +38,8 @@ class Retention:
     def __init__(self, database: Database, keep: Keep) -> None:
         self._database = database
         self._keep = keep
+        self.idle_s = keep.thread_days * DAY_S
+        """How long a thread is kept after its last message."""
 
     async def trim(self, turn: TurnEntry) -> int:
         """Thin a thread out after one of its turns; return the bytes removed."""
@@ -101,9 +103,17 @@ class Retention:
         return await self._database.run(work(), write=False)
 
     async def bury(self) -> int:
-        """Forget the names of threads deleted a while ago; return how many."""
+        """Forget the names of threads deleted a while ago; return how many.
+
+        Effects and decisions of threads that another runner keeps go by their own age.
+        """
 
         def work() -> Transaction[int]:
+            for table, age in (("effects", "updated"), ("decisions", "decided_at")):
+                yield (
+                    f"DELETE FROM antiphon_{table} WHERE {age} < {self._database.now} - ?",
+                    (self.idle_s,),
+                )
             rows = yield (
                 "DELETE FROM antiphon_threads WHERE state = 'deleted'"
                 f" AND updated < {self._database.now} - ? RETURNING key",

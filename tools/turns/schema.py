@@ -86,6 +86,7 @@ _TABLES = (
         arguments TEXT NOT NULL,
         state TEXT NOT NULL,
         token BIGINT NOT NULL,
+        attempts BIGINT NOT NULL DEFAULT 0,
         result TEXT,
         created DOUBLE PRECISION NOT NULL,
         updated DOUBLE PRECISION NOT NULL,

@@ -153,4 +153,5 @@ def effect_of(row: Row) -> Effect:
         arguments=json.loads(row["arguments"]),
         state=row["state"],
         result=None if row["result"] is None else json.loads(row["result"]),
+        attempts=int(row["attempts"]),
     )

@@ -56,11 +56,11 @@ async def test_a_thread_is_found_by_what_a_client_calls_it(opening: Open) -> Non
     await let_in(store)
     await store.note_head("acme", "t", "one")
     await store.note_head("acme", "t", "two")
-    assert await store.by_head("acme", "alice", "two") == "t"
+    assert await store.claim_head("acme", "alice", "two") == "t"
     for owner, head in (("alice", "one"), ("bob", "two"), ("alice", "")):
-        assert await store.by_head("acme", owner, head) == ""
+        assert await store.claim_head("acme", owner, head) == ""
     await store.delete("acme", "t")
-    assert await store.by_head("acme", "alice", "two") == ""
+    assert await store.claim_head("acme", "alice", "two") == ""
 
 
 async def test_a_call_is_completed_and_summed(opening: Open) -> None:

@@ -193,7 +193,7 @@ async def test_every_statement_finds_its_rows_by_an_index(opening: Open) -> None
     await store.renew(opened.turn, opened.lease, ttl_s=15)
     await store.threads("acme", "alice", limit=10, before=(1e12, "t"))
     await store.thread("acme", "t")
-    await store.by_head("acme", "alice", "head")
+    await store.claim_head("acme", "alice", "head")
     await store.turn("acme", "t")
     await store.effects("acme", "t")
     await store.decisions("acme", "t")
