@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from antiphon.tools.guards.hostnames import named
 from antiphon.tools.guards.readings import Span
 
 # Browsers skip tabs and newlines in an address, and trim the rest.
@@ -35,12 +36,6 @@ _STOP_IN_CODE = re.compile(r"[\s<>\"'`|\\]")
 _TELLING = 400
 """Characters of an address that tell where it leads; no host is that long."""
 _UNBROKEN = re.compile(r"[\w/?=&%.:#+~@,!$-]*")
-_DOMAIN = re.compile(
-    r"(?<![^\W_])(?<![^\W_]_)(?<![@./\\-])(?:[a-z0-9-]{1,63}\.){1,8}"
-    r"(?:com|net|org|io|biz|info|co|dev|app|ai|xyz|online|site|shop|top|ru|cn|tk|security|example)"
-    r"(?![^\W_]|-|@[\w-]{1,63}\.\w|\.[^\W_])(?:[/?#:][\w/?=&.:#+~@,!$-]*)?",
-    re.IGNORECASE,
-)
 _SPLIT_JAVASCRIPT = r"[\t\n\r]?".join("javascript")
 _SCRIPT = re.compile(
     rf"(?:{_SPLIT_JAVASCRIPT}|vbscript|livescript|mocha)\s{{0,3}}:(?=\S)[^\s<>]*|"
@@ -118,10 +113,9 @@ class Hosts:
 
     def domains(self, text: str) -> Iterator[Span]:
         """Yield bare names of foreign hosts, which chat clients turn into links."""
-        for match in _DOMAIN.finditer(text):
-            url = match[0].rstrip(_TRAILING)
+        for start, url in named(text):
             if not self.may(f"//{url}"):
-                yield match.start(), match.start() + len(url)
+                yield start, start + len(url)
 
     def _leads_away(self, url: str) -> bool:
         target = f"//{url}" if url[:4].lower() == "www." else url
