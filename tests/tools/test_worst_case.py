@@ -106,6 +106,10 @@ UNITS = {
     "slashes": "//a",
     "schemes": "a.b+",
     "dots": "a.",
+    "bare hosts": "evil.de ",
+    "joined hosts": "evil.de.",
+    "underlined hosts": "_a.de_",
+    "fields": "user.name ",
     "e-mails": "a@example.org ",
     "joined e-mails": "a@b.",
     "cards": "4111 1111 1111 1111 ",
@@ -155,6 +159,8 @@ def test_time_grows_with_the_text_and_no_faster(reader: str) -> None:
         "a tag of letters": ("<", "a"),
         "a reason of spaces": ("because a", " "),
         "an address of letters": ("https://", "a"),
+        "a host of hyphens": ("a.", "-"),
+        "a host of stops": ("a.de", "._"),
     }
     for name, (opener, unit) in texts.items():
         whole = seconds(read, opener + hostile(unit, SIZE))

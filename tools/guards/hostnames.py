@@ -42,29 +42,34 @@ video villas vision vote voyage watch webcam wedding whoswho win wine wtf yachts
 bayern berlin cologne google hamburg koeln london moscow paris ruhr saarland swiss tirol tokyo wien
 """
 _NOT_LATIN = """
-рф рус укр бел мкд срб қаз бг ею мон ком орг сайт онлайн дети москва католик ελ ευ გე հայ
-中国 中國 香港 台湾 台灣 新加坡 澳門 公司 网络 网址 网站 網站 在线 中文网 商城 商店 商标 集团 我爱你 移动 手机 游戏 政务 公益
-机构 世界 企业 娱乐 广东 佛山 时尚 网店 購物 餐厅 健康 信息 新闻 慈善 组织机构 みんな コム クラウド ストア セール ファッション ポイント
-한국 삼성 닷컴 닷넷 ไทย ישראל קום مصر السعودية امارات ایران ايران عمان قطر الاردن تونس الجزائر المغرب سورية فلسطين عراق اليمن
+рф рус укр бел мкд срб қаз бг ею мон ком орг сайт онлайн дети москва католик ελ ευ გე հայ 中国
+中國 香港 台湾 台灣 新加坡 澳門 公司 网络 网址 网站 網站 在线 中文网 商城 商店 商标 集团 我爱你
+移动 手机 游戏 政务 公益 机构 世界 企业 娱乐 广东 佛山 时尚 网店 購物 餐厅 健康 信息 新闻 慈善
+组织机构 みんな コム クラウド ストア セール ファッション ポイント 한국 삼성 닷컴 닷넷 ไทย ישראל
+קום مصر السعودية امارات ایران ايران عمان قطر الاردن تونس الجزائر المغرب سورية فلسطين عراق اليمن
 سودان موريتانيا پاکستان بھارت شبكة موقع بازار كوم همراه عرب
 """
-_ENDINGS = frozenset((_COUNTRIES + _GENERIC + _NOT_LATIN).split())
+_FILES = "md py rs sh pl cc so ps pm mk tf zip mov"
+_STARTERS = """
+am as at be by do er es im in is it me my no so to us best buy care date day delivery email express
+free gift help how info jobs life link live media money name new news one online parts pay place
+plus post rent report sale shop show social space store support talk team tips today top training
+video watch work world you
+"""
+_ABBREVIATIONS = "e.g i.e z.b d.h u.a a.m p.m"
+# What has fields in code: nobody sends a reader to `user.name`.
+_OBJECTS = """
+self this cls user users item items obj object row event order customer account product person
+config request response args ctx state node message msg data
+"""
+_METHODS = "as at cat do in is post to"
 
-_FILES = frozenset("md py rs sh pl cc so ps pm mk tf zip mov".split())
-_STARTERS = frozenset(
-    "am as at be by do er es im in is it me my no so to us "
-    "best buy care date day delivery email express free gift help how info jobs life link live "
-    "media money name new news one online parts pay place plus post rent report sale shop show "
-    "social space store support talk team tips today top training video watch work world you".split()
-)
-"""Endings that begin a sentence, with a capital."""
-_ABBREVIATED = frozenset("e.g i.e z.b d.h u.a a.m p.m".split())
-_OWNERS = frozenset(
-    "self this cls user users item items obj object row event order customer account product "
-    "person config request response args ctx state node message msg data".split()
-)
-"""What has fields in code; nobody sends a reader to `user.name`."""
-_METHODS = frozenset("as at cat do in is post to".split())
+_HOSTS_END = frozenset(f"{_COUNTRIES} {_GENERIC} {_NOT_LATIN}".split())
+_FILES_END = frozenset(_FILES.split())
+_SENTENCE_BEGINS = frozenset(_STARTERS.split())
+_ABBREVIATED = frozenset(_ABBREVIATIONS.split())
+_HAS_FIELDS = frozenset(_OBJECTS.split())
+_CALLED = frozenset(_METHODS.split())
 
 # Whole or not at all: each run of labels is read once.
 _NAMED = re.compile(
@@ -101,20 +106,20 @@ def _is_host(name: str) -> bool:
         name = _OTHER_DOTS.sub(".", name)
     rest, _, ending = name.rpartition(".")
     ending = ending.lower()
-    return bool(rest) and (ending in _ENDINGS or ending.startswith("xn--"))
+    return bool(rest) and (ending in _HOSTS_END or ending.startswith("xn--"))
 
 
 def _is_plain(host: str, path: str, before: str, after: str) -> bool:
     """Return whether what ends like a host is prose or code."""
     rest, _, ending = host.rpartition(".")
-    if ending in _FILES and _TARGET.search(before) and path[:1] in ("", "#"):
+    if ending in _FILES_END and _TARGET.search(before) and path[:1] in ("", "#"):
         return True
     if path:
         return False
     if rest.lower() in _ABBREVIATED:
-        return ending.lower() in _STARTERS
+        return ending.lower() in _SENTENCE_BEGINS
     if "." in rest:
         return False
     if ending.istitle():
-        return ending.lower() in _STARTERS
-    return ending in _FILES or rest in _OWNERS or (after == "(" and ending in _METHODS)
+        return ending.lower() in _SENTENCE_BEGINS
+    return ending in _FILES_END or rest in _HAS_FIELDS or (after == "(" and ending in _CALLED)
