@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from antiphon.tools.guards.readings import Span
+
 _COUNTRIES = """
 ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bv
 bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es
@@ -71,13 +73,17 @@ _ABBREVIATED = frozenset(_ABBREVIATIONS.split())
 _HAS_FIELDS = frozenset(_OBJECTS.split())
 _CALLED = frozenset(_METHODS.split())
 
+# Browsers leave the unseen out of a host.
+_UNSEEN = r"\u00ad\u200b-\u200d\u2060\ufeff"
+_LABEL = rf"[\w{_UNSEEN}-]"
 # Whole or not at all: each run of labels is read once.
 _NAMED = re.compile(
-    r"(?<![\w@/-])(?<!\w[.。．｡])([\w-]++(?:[.。．｡][\w-]++)++)"
+    rf"(?<![\w{_UNSEEN}@/-])(?<!{_LABEL}[.。．｡])({_LABEL}++(?:[.。．｡]{_LABEL}++)++)"
     r"((?::\d{1,5})?+(?:[/?#:][\w/?=&%.:#+~@,!$-]*)?)"
 )
 _MAILBOX = re.compile(r"@[\w-]{1,63}\.\w")
 _OTHER_DOTS = re.compile("[。．｡]")
+_HIDDEN = re.compile(f"[{_UNSEEN}]")
 _EDGES = "._-"
 _TARGET = re.compile(r"(?:\]\(<?|\]: |=[\"'])\Z")
 _TRAILING = ".,;:!?}*_"
@@ -86,25 +92,31 @@ _TRAILING = ".,;:!?}*_"
 def named(text: str) -> Iterator[tuple[int, str]]:
     """Yield where a text names a host, and the host with what stands behind it of an address."""
     for match in _NAMED.finditer(text):
-        run = match[1]
-        host = run.strip(_EDGES)
-        # Emphasis ends a name; a path belongs to it only where it follows at once.
-        path = match[2].rstrip(_TRAILING) if run.endswith(host) else ""
-        if _MAILBOX.match(text, match.end(1)) or not _is_host(host):
+        if _MAILBOX.match(text, match.end(1)):
             continue
-        start = match.start() + run.index(host)
-        if not _is_plain(host, path, text[max(0, start - 3) : start], text[match.end(1) :][:1]):
-            yield start, host + path
+        for start, end in _hosts(match[1], match.start()):
+            # Emphasis ends a name; a path belongs to it only where it follows at once.
+            path = match[2].rstrip(_TRAILING) if end == match.end(1) else ""
+            before, after = text[max(0, start - 3) : start], text[end : end + 1]
+            if not _is_plain(text[start:end], path, before, after):
+                yield start, text[start:end] + path
+
+
+def _hosts(run: str, at: int) -> Iterator[Span]:
+    """Yield where hosts stand in labels: the whole, else what their script's stops set apart."""
+    plain = _OTHER_DOTS.sub(".", run)
+    whole = plain == run or (_HIDDEN.sub("", plain).isascii() and _is_host(plain))
+    for part in (run,) if whole else _OTHER_DOTS.split(run):
+        name = part.strip(_EDGES)
+        if _is_host(_OTHER_DOTS.sub(".", name)):
+            start = at + part.index(name)
+            yield start, start + len(name)
+        at += len(part) + 1
 
 
 def _is_host(name: str) -> bool:
     """Return whether the last label is one that names end with."""
-    if _OTHER_DOTS.search(name):
-        # They end a sentence where the script is theirs.
-        if not _OTHER_DOTS.sub(".", name).isascii():
-            return False
-        name = _OTHER_DOTS.sub(".", name)
-    rest, _, ending = name.rpartition(".")
+    rest, _, ending = _HIDDEN.sub("", name).strip(_EDGES).rpartition(".")
     ending = ending.lower()
     return bool(rest) and (ending in _HOSTS_END or ending.startswith("xn--"))
 

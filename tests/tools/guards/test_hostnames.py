@@ -30,6 +30,8 @@ LINKS = Links(["ok.example", "ok.de"])
         "xn--e1afmkfd.xn--p1ai",
         "evil.中国",
         "evil。com",
+        "evil.d\u200be",
+        "evil\u00ad.de",
         "ok.example.evil.de/x",
         "ok.de.evil.me",
         "notok.de",
@@ -96,6 +98,11 @@ def test_syntax_does_not_hide_a_host(text: str) -> None:
 def test_text_that_names_no_foreign_host_stays_to_the_byte(text: str) -> None:
     """Prose with its faults, files, fields and calls come back as they were."""
     assert LINKS.clean(text) == text
+
+
+def test_a_full_stop_of_another_script_ends_a_host() -> None:
+    """A linkifier stops there too, so what follows does not excuse what stands before."""
+    assert LINKS.clean("看 evil.de。中国很大。ok.de。evil.me。好") == "看 。中国很大。ok.de。。好"
 
 
 def test_a_name_is_told_with_where_it_begins_and_its_path() -> None:
