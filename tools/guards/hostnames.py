@@ -85,7 +85,7 @@ _MAILBOX = re.compile(r"@[\w-]{1,63}\.\w")
 _OTHER_DOTS = re.compile("[。．｡]")
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
 _EDGES = "._-"
-_TARGET = re.compile(r"(?:\]\(<?|\]: |=[\"'])\Z")
+_TARGET = re.compile(r"\]\(<?\Z")
 _TRAILING = ".,;:!?}*_"
 
 

@@ -61,7 +61,16 @@ def test_a_foreign_host_goes_whole(name: str, around: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-evil.de", "_evil.de_", "__evil.de__", "\\evil.de", "evil\\.de", "evil&period;de"]
+    "text",
+    [
+        "-evil.de",
+        "_evil.de_",
+        "[1]: x.evil.sh#a",
+        "__evil.de__",
+        "\\evil.de",
+        "evil\\.de",
+        "evil&period;de",
+    ],
 )
 def test_syntax_does_not_hide_a_host(text: str) -> None:
     """Emphasis, escapes and entities are read as a renderer reads them."""
@@ -86,7 +95,7 @@ def test_syntax_does_not_hide_a_host(text: str) -> None:
         # Files.
         "README.md, main.py, lib.rs, run.sh, a.pl, b.cc, libfoo.so, a.ts, b.json, c.html, d.zip.",
         "Do you know main.py? In main.py: line 3. (see setup.sh) 'README.md'! docs/README.de.md",
-        "[a](b.md#top) [c](v1.2.notes.md) [d](<e.md#f>)\n\n[g]: h.md#i\n\n[g]",
+        "[a](b.md#top) [c](v1.2.notes.md) [d](<e.md#f>)\n\n[g]: h.md\n\n[g]",
         "libssl.so.3 foo.tar.gz data.csv config.yaml pyproject.toml .env ./x.sh ../y.py",
         # Code without the marks of code.
         "os.path, self.id, user.name, items.to, order.id, text.strip(), path.is_file(), a.b.c",
