@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -250,7 +251,8 @@ async def test_a_turn_that_is_stopped_as_it_ends_has_ended(tmp_path: Path) -> No
             await super().settle(*given, **named)
 
     async with Opened(tmp_path) as talk:
-        talk.runner.turns = Closing(talk.runner.turns.database)  # type: ignore[attr-defined]
+        turns = Closing(talk.runner.turns.database)  # type: ignore[attr-defined]
+        talk.runner._settlement = replace(talk.runner._settlement, turns=turns)
         turning = await talk.start(QUESTION, context=ME, thread="t")
         await closing.wait()
         stopping = asyncio.create_task(talk.cancel(context=ME, thread="t"))
@@ -277,7 +279,7 @@ async def test_a_message_that_is_stopped_as_it_gets_its_thread_gives_it_back(
             lease = await super().acquire(*given, **named)
             if lease is not None:
                 granted.set()
-                await asyncio.sleep(60)
+                await asyncio.sleep(0.2)
             return lease
 
     async with Opened(tmp_path) as talk:
