@@ -50,8 +50,8 @@ class Deeds(Sql):
                 " AND (state = 'planned' OR (state IN ('started', 'unknown') AND attempts = ?"
                 " AND ? > 0)) RETURNING key"
             ), (
-                dumped(effect.arguments), effect.turn, token, effect.tenant, effect.key, again,
-                again,
+                dumped(effect.arguments), effect.turn, token, effect.tenant, effect.key,
+                int(again), int(again),
             )  # fmt: skip
             if claimed:
                 return effect

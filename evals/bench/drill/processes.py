@@ -130,9 +130,13 @@ async def kill_at_random(
             server.kill()
             await server.start()
 
-    async with asyncio.TaskGroup() as lives:
-        for server in servers:
-            lives.create_task(live(server))
+    try:
+        async with asyncio.TaskGroup() as lives:
+            for server in servers:
+                lives.create_task(live(server))
+    except ExceptionGroup as faults:
+        # The first says why; the others were called off for it.
+        raise faults.exceptions[0] from None
 
 
 def _patience(chance: random.Random) -> float | None:

@@ -408,7 +408,7 @@ async def work() -> str:
     [
         (hang, "timeout", True),
         (crash, "raised", True),
-        (refuse, "raised", False),
+        (refuse, "said_no", False),
         (work, "", False),
     ],
 )

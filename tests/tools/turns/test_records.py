@@ -99,11 +99,11 @@ async def test_an_effect_goes_from_planned_to_its_end(opening: Open) -> None:
     assert (await store.begin(an_effect(), token=0)).state == "started"
     await store.finish(an_effect(state="unknown"), token=0)
     assert (await store.begin(an_effect(), token=0)).state == "unknown"
-    assert (await store.begin(an_effect(), token=0, again=True)).state == "planned"
+    assert (await store.begin(an_effect(), token=0, again=1)).state == "planned"
     await store.finish(an_effect(state="done", result={"ok": True}), token=0)
     for late in ("unknown", "planned", "started"):
         await store.finish(an_effect(state=late), token=0)
-    done = await store.begin(an_effect(), token=0, again=True)
+    done = await store.begin(an_effect(), token=0, again=1)
     assert (done.state, done.result) == ("done", {"ok": True})
     assert (await store.effects("acme", "t", turn="1"))[0] == done
     assert await store.effects("acme", "t", turn="2") == []
@@ -114,7 +114,7 @@ async def test_who_began_last_says_what_is_not_done(opening: Open) -> None:
     store = SqlTurns(await opening())
     await let_in(store)
     await store.begin(an_effect(), token=1)
-    await store.begin(an_effect(), token=0, again=True)
+    await store.begin(an_effect(), token=0, again=1)
     await store.database.run(_set_token(2))
     await store.finish(an_effect(state="planned"), token=1)
     assert (await store.effects("acme", "t"))[0].state == "started"
@@ -202,7 +202,7 @@ async def test_a_call_that_broke_off_is_not_made_again_without_a_key(opening: Op
         assert await effects.run(spec, CALL, tool, caller=ALICE, turn="1") is None
     assert len(tool.keys) == 1
     assert [one.state for one in await store.effects("acme", "t")] == ["unknown"]
-    assert await effects.run(spec, CALL, tool, caller=ALICE, turn="1", again=True) is not None
+    assert await effects.run(spec, CALL, tool, caller=ALICE, turn="1", again=1) is not None
     assert len(tool.keys) == 2
 
 
