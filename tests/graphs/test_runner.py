@@ -284,16 +284,18 @@ async def test_a_turn_that_waits_for_a_person_is_settled_and_decided_once(tmp_pa
     assert [one.outcome for one in telemetry.turns] == ["awaiting_approval", "answered"]
 
 
-async def test_a_stopping_process_settles_its_turns(tmp_path: Path) -> None:
-    """Those that run and those that wait; the next process finds the thread free."""
+async def test_a_stopping_process_hands_its_turns_over(tmp_path: Path) -> None:
+    """The one that runs is run on by the next process, at once; the thread is free after it."""
     knowledge = SlowKnowledge()
     async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
         await talk.start(QUESTION, context=ME, thread="t")
         await talk.start("And a rug?", context=ME, thread="t")
         await knowledge.searching()
     async with Opened(tmp_path, pace=PACE) as talk:
-        assert [one.state for one in await entries(talk)] == ["cancelled"]
+        assert [one.state for one in await entries(talk)] == ["running"]
         began = time.perf_counter()
+        assert await talk.runner.take_up() == 1
+        assert [one.state for one in await entries(talk)] == ["done"]
         await talk.ask(QUESTION, context=ME, thread="t")
     assert time.perf_counter() - began < PACE.lease
 
@@ -326,10 +328,10 @@ async def test_a_store_that_goes_away_loses_nothing(tmp_path: Path) -> None:
         store: Any = talk.turns.database  # type: ignore[attr-defined]
         really, away = store.run, asyncio.Event()
 
-        async def run(transaction: object, *, write: bool = True) -> object:
+        async def run(transaction: object, *, write: bool = True, durable: bool = False) -> object:
             if away.is_set():
                 raise sqlite3.OperationalError("disk I/O error")
-            return await really(transaction, write=write)
+            return await really(transaction, write=write, durable=durable)
 
         store.run = run
         turning = await talk.start(QUESTION, context=ME, thread="t")
@@ -446,7 +448,7 @@ async def test_a_killed_call_without_a_key_is_asked_about(tmp_path: Path, place:
         assert (await entries(talk))[0].state == "awaiting"
         assert ran(tmp_path) == before
         name = str(turn.interrupt["interrupt_id"])
-        assert name.endswith("-again")
+        assert name.endswith("-again-1")
         await talk.decide(True, context=ME, thread="t", interrupt_id=name)
     assert len(ran(tmp_path)) == len(before) + 1
 
@@ -527,18 +529,20 @@ async def test_stop_reaches_a_turn_whose_process_died(tmp_path: Path) -> None:
     assert ran(tmp_path) == []
 
 
-async def test_cancelling_while_what_died_is_run_on_leaves_nothing_behind(tmp_path: Path) -> None:
-    """The dead turn is closed, the new one never ran, and the thread is free at once."""
+async def test_cancelling_while_what_died_is_run_on_spares_what_died(tmp_path: Path) -> None:
+    """The dead turn is run to its end, the new one never ran, and the thread is free at once."""
     await killed(tmp_path, "node")
     knowledge = SlowKnowledge()
     async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
         turning = await talk.start("And a rug?", context=ME, thread="t")
         await knowledge.searching()
-        await talk.cancel(context=ME, thread="t", turn=turning.entry.id)
+        stopping = asyncio.create_task(talk.cancel(context=ME, thread="t", turn=turning.entry.id))
+        await asyncio.sleep(0.1)
+        knowledge.go.set()
+        await stopping
         told = await events(turning)
         assert [event.kind for event in told] == ["resumed"]
-        assert [one.state for one in await entries(talk)] == ["cancelled"]
-        knowledge.go.set()
+        assert [one.state for one in await entries(talk)] == ["done"]
         began = time.perf_counter()
         await talk.ask("And a rug?", context=ME, thread="t")
     assert time.perf_counter() - began < PACE.lease
