@@ -39,7 +39,8 @@ class Principal:
     """What the key is for beyond talking: `debug` shows steps, drafts and prompts."""
 
 
-SCOPES = ("debug",)
+DEBUG = "debug"
+SCOPES = (DEBUG,)
 ANYONE = Principal(tenant="default", scopes=SCOPES)
 """The caller where no key is configured: whoever sits at this machine."""
 
@@ -106,7 +107,10 @@ async def authenticate(request: Request) -> Auth.types.MinimalUserDict:
     """Name the caller; without configured keys only this machine is served."""
     keys = _server_keys()
     if not keys:
+        origin = request.headers.get("origin", "")
         why = stranger(request)
+        if not why and origin and from_elsewhere(origin) and origin != _studio():
+            why = "a page from elsewhere sent it (ANTIPHON_STUDIO_ORIGIN names one that may)"
         if why:
             raise Auth.exceptions.HTTPException(
                 status_code=401, detail=f"{why}: set ANTIPHON_API_KEYS to serve other machines"
@@ -137,9 +141,19 @@ async def see_assistants(ctx: Auth.types.AuthContext, value: object) -> bool:
 async def own_threads(
     ctx: Auth.types.AuthContext, value: dict[str, Any]
 ) -> Auth.types.FilterType | None:
-    """Mark each thread and run with its caller, and show nobody else's."""
+    """Mark each thread and run with its caller, and show nobody else's.
+
+    A run brings messages or a decision: what would write the state, jump to a node or send the
+    answer elsewhere is refused, and so is writing a thread's state without the scope `debug`.
+    """
+    kwargs = value.get("kwargs")
+    _only_words(kwargs if isinstance(kwargs, dict) else {})
     if not _server_keys():
         return None
+    if ctx.action == "update" and DEBUG not in ctx.user["scopes"]:
+        raise Auth.exceptions.HTTPException(
+            status_code=403, detail="to write a thread's state a key needs the scope debug"
+        )
     owner = {"owner": ctx.user.identity}
     if value.get("metadata") is None:
         value["metadata"] = {}
@@ -148,9 +162,26 @@ async def own_threads(
     return owner
 
 
+def _only_words(kwargs: Mapping[str, Any]) -> None:
+    command = kwargs.get("command") or {}
+    if set(command) - {"resume"} and any(command.get(name) for name in set(command) - {"resume"}):
+        raise Auth.exceptions.HTTPException(
+            status_code=403, detail="a command may only resume: it decides what waits"
+        )
+    if kwargs.get("webhook"):
+        raise Auth.exceptions.HTTPException(
+            status_code=403, detail="an answer is sent to nobody but its caller: no webhook"
+        )
+
+
 @cache
 def _server_keys() -> Keys:
     return keys_of(read_settings())
+
+
+@cache
+def _studio() -> str:
+    return read_settings().studio_origin.rstrip("/")
 
 
 def stranger(request: HTTPConnection) -> str:

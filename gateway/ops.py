@@ -47,7 +47,11 @@ async def incidents(request: Request) -> Response:
     """GET /incidents?limit=N: the latest, newest first."""
     runtime: Runtime = request.app.state.runtime
     asked = request.query_params.get("limit", "20")
-    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_INCIDENTS:
+    if (
+        not asked.isdecimal()
+        or len(asked) > len(str(MOST_INCIDENTS))
+        or not 1 <= int(asked) <= MOST_INCIDENTS
+    ):
         raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_INCIDENTS}.")
     found = await IncidentLog(runtime.folder / INCIDENTS).read(limit=int(asked))
     return JSONResponse({"incidents": [incident.summary() for incident in found]})

@@ -15,6 +15,7 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from antiphon.gateway.auth import DEBUG
 from antiphon.gateway.validation import RunForm, read, request_key
 from antiphon.graphs.history import History
 from antiphon.graphs.runner import Event, Turning
@@ -24,8 +25,7 @@ from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError, Forbidden, InputError
 
 MOST_THREADS = 200
-DEBUG = "debug"
-"""The scope that shows drafts, prompts and steps."""
+MOST_DIGITS = 12
 
 
 async def create(request: Request) -> Response:
@@ -50,7 +50,7 @@ async def follow(request: Request) -> Response:
     """GET /v1/threads/{thread}/runs/{turn}/stream: go on following, after Last-Event-ID."""
     talk, context, thread = _who(request)
     last = request.headers.get("last-event-id", "0")
-    if not last.isdecimal():
+    if not last.isdecimal() or len(last) > MOST_DIGITS:
         raise InputError(f"Last-Event-ID cannot be {last[:20]!r}", hint="Send the last id seen.")
     turn = str(request.path_params["turn"])
     turning = await talk.follow(context=context, thread=thread, turn=turn)
@@ -104,7 +104,7 @@ async def listed(request: Request) -> Response:
     """GET /v1/threads?limit=N&before=PAGE: the caller's threads, latest first."""
     talk, context, _ = _who(request)
     asked = request.query_params.get("limit", "50")
-    if not asked.isdecimal() or not 1 <= int(asked) <= MOST_THREADS:
+    if not asked.isdecimal() or len(asked) > MOST_DIGITS or not 1 <= int(asked) <= MOST_THREADS:
         raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_THREADS}.")
     before = request.query_params.get("before", "")
     page = await talk.threads(context=context, limit=int(asked), before=before)

@@ -19,6 +19,7 @@ MAX_KEY_CHARS = 255
 JSON = "application/json"
 _MOST_SAID = 5
 _LONGEST_NAME = 60
+ModelName = Annotated[str, Field(max_length=200, pattern=r"^[ -~]*$")]
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -59,9 +60,9 @@ class Knobs(_Ours):
     """What a client may turn; who it is never comes from here."""
 
     locale: Annotated[str, AfterValidator(language_tag)] = "en"
-    model: str = ""
+    model: ModelName = ""
     min_quality: float = Field(default=0.0, ge=0, le=1)
-    max_cost_usd: float = Field(default=0.10, gt=0)
+    max_cost_usd: float = Field(default=0.10, gt=0, allow_inf_nan=False)
 
     def context(self, principal: Principal) -> Context:
         """Return the run's context for a verified caller."""
@@ -121,7 +122,7 @@ class RunForm(_Ours):
 class ChatForm(_Theirs):
     """The body of /v1/chat/completions; options of models we do not have are ignored."""
 
-    model: str = ""
+    model: ModelName = ""
     messages: list[Message] = Field(min_length=1)
     stream: bool = False
     user: str = ""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import Command
 
 from antiphon.graphs.assembly import build_services
 from antiphon.graphs.compiled import Ready, compile_conversation
@@ -25,7 +28,7 @@ from antiphon.graphs.services import Services
 from antiphon.graphs.settings import read_settings
 from antiphon.graphs.traced import Traced
 from antiphon.nodes.state import Context, Input, Output, State
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, InputError
 from antiphon.tools.telemetry.tracing import open_tracing
 
 _built: dict[str, Graph] = {}
@@ -48,6 +51,18 @@ class Served(Traced[State, Context, Input, Output]):
             kinds = [(kind.__module__, kind.__name__) for kind in STORED]
             given["checkpointer"] = saver.with_allowlist(kinds)
         return super().copy(given)
+
+    async def astream(
+        self,
+        input: Any,  # noqa: A002 - LangGraph's own name for it
+        config: RunnableConfig | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Any]:
+        """Stream a run of messages or of a decision: no client writes the state or jumps."""
+        if isinstance(input, Command) and (input.update or input.goto):
+            raise InputError("a command may only resume", hint="Send messages, or a decision.")
+        async for item in super().astream(input, config, **options):
+            yield item
 
 
 async def conversation() -> Graph:

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         description="Host names the gateway answers to, comma-separated; any when not set. "
         "Without keys: this machine's only.",
     )
+    studio_origin: str = Field(
+        default="",
+        description="Origin of the one page that may call a keyless LangGraph server from a "
+        "browser, such as https://smith.langchain.com for Studio.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="error", description="Least severe log line written to standard error."
     )

@@ -136,6 +136,9 @@ class _Drill:
                 )
                 self._clients.stopping = True
             return await self._gathered()
+        except ExceptionGroup as faults:
+            # The first says why; the others were called off for it.
+            raise faults.exceptions[0] from None
         finally:
             for server in self._servers:
                 server.stop()

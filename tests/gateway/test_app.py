@@ -633,3 +633,30 @@ def test_the_served_sample_answers_streams_and_remembers(tmp_path: Path) -> None
             assert "30 days" in text
     log = (tmp_path / "serve.log").read_text()
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"model": "\ud800"}, {"model": "m" * 300_000}, {"max_cost_usd": float("inf")}],
+    ids=["surrogate", "long", "infinite"],
+)
+async def test_an_odd_knob_is_a_400(tmp_path: Path, context: dict[str, object]) -> None:
+    """It never gets as far as the store."""
+    body = json.dumps({"message": QUESTION, "context": context})
+    async with client(tmp_path) as http:
+        reply = await http.post(RUN, content=body, headers=JSON)
+    assert reply.status_code == 400
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "-1", "x"])
+async def test_an_odd_number_of_a_query_or_a_header_is_a_400(tmp_path: Path, digits: str) -> None:
+    """However long it is."""
+    async with client(tmp_path) as http:
+        turn = (await http.post(RUN, json={"message": QUESTION})).json()["turn_id"]
+        place = f"/v1/threads/t/runs/{turn}/stream"
+        for reply in (
+            await http.get("/v1/threads", params={"limit": digits}),
+            await http.get("/incidents", params={"limit": digits}),
+            await http.get(place, headers={"last-event-id": digits}),
+        ):
+            assert reply.status_code == 400
