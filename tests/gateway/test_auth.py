@@ -154,10 +154,8 @@ async def test_a_run_brings_words_or_a_decision_and_nothing_else(
     with pytest.raises(Auth.exceptions.HTTPException) as refused:
         await rule(ctx=Asking("create_run"), value={"kwargs": kwargs})
     assert refused.value.status_code == 403
-    whole: tuple[dict[str, Any], ...] = (
-        {"command": {"resume": {"approved": True}}},
-        {"input": {"messages": []}},
-    )
+    decided = {"command": {"resume": {"approved": True}}}
+    whole: tuple[dict[str, Any], ...] = (decided, {"input": {"messages": []}})
     for fine in whole:
         await rule(ctx=Asking("create_run"), value={"kwargs": fine})
 
