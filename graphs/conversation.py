@@ -31,7 +31,7 @@ from antiphon.nodes.respond import Prompting, refuse, respond, select_model
 from antiphon.nodes.retrieve import abstain, retrieve_context
 from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.cache import release
-from antiphon.tools.errors import AntiphonError, KnowledgeLoading, KnowledgeUnavailable
+from antiphon.tools.errors import KnowledgeLoading, KnowledgeUnavailable, transient
 from antiphon.tools.models.accounted import Accounted
 from antiphon.tools.retrieval.rewrite import Rewriter
 from antiphon.tools.retrieval.search import Retriever
@@ -42,11 +42,6 @@ CAN_FAIL = {"recover": "failed"}
 # What the static check (properties.py) reads: which nodes write a draft, and which let it out.
 WRITES, GUARDS, DISCARDS = ({"draft": role} for role in ("writes", "guards", "discards"))
 BOUNDED = {"bounded": "by how often it ran, or by what it leaves in state"}
-
-
-def transient(error: Exception) -> bool:
-    """Say whether a node may simply be tried again."""
-    return isinstance(error, AntiphonError) and error.retryable
 
 
 TRANSIENT = RetryPolicy(max_attempts=2, initial_interval=0.2, retry_on=transient)

@@ -31,7 +31,7 @@ from antiphon.nodes.ingest import (
     load_file,
     redact,
 )
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import transient
 from antiphon.tools.privacy import Detector
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.retrieval.fetching import Fetcher, page
@@ -48,11 +48,6 @@ STEPS_PER_FILE = 4
 """Nodes a file passes through at most: each storing step is done with a file at least."""
 Progress = Callable[[float, int, int], None]
 """Told how many files are done, a long one by its share, of how many, and the passages so far."""
-
-
-def transient(error: Exception) -> bool:
-    """Say whether the knowledge may answer if asked again."""
-    return isinstance(error, AntiphonError) and error.retryable
 
 
 PATIENT = RetryPolicy(max_attempts=3, initial_interval=0.5, retry_on=transient)

@@ -244,3 +244,8 @@ class GuardBroken(AntiphonError):
 
     code = "guard_broken"
     user_message = "A safety check could not be completed."
+
+
+def transient(error: Exception) -> bool:
+    """Say whether what raised `error` may simply be tried again."""
+    return isinstance(error, AntiphonError) and error.retryable

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Protocol
+from typing import Protocol
 
 from antiphon.evals.bench.collection import Collection
 from antiphon.evals.bench.vectors import BATCH, BenchVectors
@@ -20,7 +20,6 @@ from antiphon.tools.retrieval.local import SqliteKnowledge
 from antiphon.tools.retrieval.passages import Embedder, Knowledge, Passage
 
 TENANT = "bench"
-Backend = Literal["local", "weaviate"]
 WRITERS = {"local": 1, "weaviate": BATCH}
 """Documents stored side by side: a server takes them as one, a file in order, so that ties of two
 runs fall alike."""

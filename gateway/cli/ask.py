@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.gateway.cli.opening import known_model, opened, run
-from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
+from antiphon.gateway.cli.options import (
+    AsJson,
+    AssistantFolder,
+    Locale,
+    Model,
+    Tenant,
+    Thread,
+    User,
+)
 from antiphon.gateway.cli.output import emit
 from antiphon.gateway.cli.turns import read_message, show_turn
 from antiphon.tools.locales import language_tag
@@ -20,13 +28,11 @@ if TYPE_CHECKING:
 
 def ask(
     text: Annotated[str, typer.Argument(metavar="TEXT", hidden=True)],
-    thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
-    ] = "",
+    thread: Thread = "",
     tenant: Tenant = "default",
     user: User = "",
-    locale: Annotated[str, typer.Option(help="Language to speak.")] = "en",
-    model: Annotated[str, typer.Option(help="Model to prefer; else the router chooses.")] = "",
+    locale: Locale = "en",
+    model: Model = "",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:

@@ -11,12 +11,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from antiphon.gateway.cli.opening import known_model, opened
-from antiphon.gateway.cli.options import AsJson, AssistantFolder, Tenant, User
+from antiphon.gateway.cli.options import (
+    AsJson,
+    AssistantFolder,
+    Locale,
+    Model,
+    Tenant,
+    Thread,
+    User,
+)
 from antiphon.gateway.cli.output import console, emit, fail, visible
 from antiphon.gateway.cli.turns import decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
@@ -31,13 +37,11 @@ HELP = "/quit leaves · /history shows the thread · /graph the last turn's path
 
 
 def chat(
-    thread: Annotated[
-        str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
-    ] = "",
+    thread: Thread = "",
     tenant: Tenant = "default",
     user: User = "",
-    locale: Annotated[str, typer.Option(help="Language to speak.")] = "en",
-    model: Annotated[str, typer.Option(help="Model to prefer; else the router chooses.")] = "",
+    locale: Locale = "en",
+    model: Model = "",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:

@@ -26,6 +26,11 @@ User = Annotated[
         "--user", metavar="U", help="Who is speaking; anonymous when left out.", show_default=False
     ),
 ]
+Thread = Annotated[
+    str, typer.Option("--thread", metavar="ID", help="Go on with this thread, or start it.")
+]
+Locale = Annotated[str, typer.Option("--locale", help="Language to speak.")]
+Model = Annotated[str, typer.Option("--model", help="Model to prefer; else the router chooses.")]
 
 
 class Command(TyperCommand):
