@@ -39,7 +39,7 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics: Prometheus's text form."""
-    body, kind = Metrics().page()
+    body, kind = await asyncio.to_thread(Metrics().page)
     return Response(body, media_type=kind)
 
 

@@ -174,6 +174,7 @@ QUIET = {
     # These write variables that a vendor reads, or name the one a vendor wants.
     "tools/guards/guardrails_ai.py",
     "tools/models/providers.py",
+    "tools/telemetry/metrics.py",
     "evals/langsmith.py",
     "evals/bench/startup.py",
     "evals/bench/drill/processes.py",

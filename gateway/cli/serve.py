@@ -6,6 +6,9 @@ import errno
 import ipaddress
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,16 +42,32 @@ def serve(
     require_free(host, port)
     print(f"Antiphon listens on http://{host}:{port} (Ctrl-C stops it)", flush=True)
     try:
-        uvicorn.run(
-            "antiphon.gateway.cli.serve:application",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            log_level=settings.log_level,
-        )
+        with counting_together(workers):
+            uvicorn.run(
+                "antiphon.gateway.cli.serve:application",
+                factory=True,
+                host=host,
+                port=port,
+                workers=workers,
+                log_level=settings.log_level,
+            )
     except SystemExit as stop:
         raise AntiphonError("the gateway could not start", hint="See the log above.") from stop
+
+
+@contextmanager
+def counting_together(workers: int) -> Iterator[None]:
+    """Give several workers one private folder for their figures; `/metrics` shows the sum."""
+    if workers == 1:
+        yield
+        return
+    # A folder of this run alone: figures of another would be added to these.
+    with tempfile.TemporaryDirectory(prefix="antiphon-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
 def application() -> Starlette:

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -562,7 +564,7 @@ async def test_with_keys_any_host_is_served_unless_told_otherwise(tmp_path: Path
 
 
 @contextmanager
-def process(folder: Path, **settings: str) -> Iterator[str]:
+def process(folder: Path, *options: str, **settings: str) -> Iterator[str]:
     """Run `antiphon serve` on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -571,7 +573,7 @@ def process(folder: Path, **settings: str) -> Iterator[str]:
     log = folder / "serve.log"
     with log.open("a") as out:
         running = subprocess.Popen(
-            [Path(sys.executable).parent / "antiphon", "serve", "--port", str(port)],
+            [Path(sys.executable).parent / "antiphon", "serve", "--port", str(port), *options],
             env=env, stdout=out, stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
@@ -660,3 +662,31 @@ async def test_an_odd_number_of_a_query_or_a_header_is_a_400(tmp_path: Path, dig
             await http.get(place, headers={"last-event-id": digits}),
         ):
             assert reply.status_code == 400
+
+
+@pytest.mark.server
+@pytest.mark.skipif(
+    not os.environ.get("ANTIPHON_TEST_SERVERS"),
+    reason="set ANTIPHON_TEST_SERVERS=1 to start `antiphon serve`",
+)
+def test_every_worker_shows_the_figures_of_all(tmp_path: Path) -> None:
+    """Whichever answers the scrape; their common folder is private and goes when they go."""
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    with process(tmp_path, "--workers", "2", TMPDIR=str(shared)) as url:
+
+        def ask(number: int) -> None:
+            address = f"{url}/v1/threads/t{number}/runs/wait"
+            question = {"message": "How long do I have to return an order?"}
+            httpx.post(address, json=question, timeout=120).raise_for_status()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(ask, range(8)))
+            scrape = partial(httpx.get, f"{url}/metrics", timeout=60)
+            pages = [page.result().text for page in [pool.submit(scrape) for _ in range(8)]]
+        (folder,) = shared.glob("antiphon-metrics-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        assert len(list(folder.glob("counter_*.db"))) == 2
+        counted = 'antiphon_turns_total{outcome="answered"} 8.0'
+        assert [counted in page for page in pages] == [True] * 8
+    assert list(shared.glob("antiphon-metrics-*")) == []

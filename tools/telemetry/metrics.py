@@ -5,11 +5,13 @@ Labels are closed sets (outcomes, nodes, models, guards, tools); tenants and use
 
 from __future__ import annotations
 
+import os
 from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from antiphon.tools.telemetry.turn import IncidentType, TurnRecord
 
@@ -105,5 +107,12 @@ class Metrics:
         self._figures.cost.labels(model).inc(turn.cost_usd)
 
     def page(self) -> tuple[bytes, str]:
-        """Return the scrape page and its content type."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        """Return the scrape page and its content type. Blocking where processes count together.
+
+        Then it shows the sum over them, also over those that have ended.
+        """
+        registry = self._registry
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST

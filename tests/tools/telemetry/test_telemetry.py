@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +91,22 @@ class TestMetrics:
         body, kind = metrics.page()
         assert b'antiphon_turns_total{outcome="answered"} 1.0' in body
         assert kind.startswith("text/plain")
+
+    def test_processes_with_a_common_folder_show_the_sum(self, tmp_path: Path) -> None:
+        """Also of one that has ended, and no process counts twice."""
+        count = (
+            "from antiphon.tools.telemetry.metrics import Metrics;"
+            "Metrics().notice('slow'); print(Metrics().page()[0].decode())"
+        )
+        env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        pages = [
+            subprocess.run(
+                [sys.executable, "-c", count], env=env, capture_output=True, text=True, check=True
+            ).stdout
+            for _ in range(2)
+        ]
+        assert 'antiphon_notices_total{rule="slow"} 1.0' in pages[0]
+        assert 'antiphon_notices_total{rule="slow"} 2.0' in pages[1]
 
     def test_no_tenant_or_thread_becomes_a_label(self) -> None:
         """What has no bound stays out of the labels."""
