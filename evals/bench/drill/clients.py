@@ -26,7 +26,7 @@ TALKS = 20
 """Requests on a thread before it makes room for a new one."""
 APPROVED = 0.8
 """Share of the questions that are answered with a yes."""
-AGAIN = "-again"
+AGAIN = "-again-"
 """Ends the id of a question about a call that went out with nobody knowing what came of it."""
 
 
@@ -101,7 +101,7 @@ class Clients:
         numbers = count(1)
         while (waits := _waiting(turn, reference)) is not None:
             await asyncio.sleep(self._chance.uniform(0, 0.5))
-            approved = self._says_yes(story, again=waits["interrupt_id"].endswith(AGAIN))
+            approved = self._says_yes(story, again=AGAIN in waits["interrupt_id"])
             resume = {"approved": approved, "interrupt_id": waits["interrupt_id"]}
             body = {"command": {"resume": resume}}
             turn = await self._answered(story, f"say{next(numbers)}", body)
