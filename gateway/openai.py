@@ -22,11 +22,12 @@ from sse_starlette import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from antiphon.gateway.threads import begun, ended
+from antiphon.gateway.threads import begun
 from antiphon.gateway.validation import ChatForm, Knobs, Message, read, request_key
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.runtime import Runtime
+from antiphon.graphs.turning import outcome
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError, MessageError, StorageError
@@ -87,7 +88,7 @@ async def completions(request: Request) -> Response:
         return EventSourceResponse(
             _chunks(runtime, turning, events, name, close), sep="\n", headers=headers
         )
-    turn = await ended(turning)
+    turn = await outcome(turning.follow())
     await close(turn)
     return JSONResponse(_whole(turn, name), headers=headers)
 

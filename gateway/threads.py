@@ -20,7 +20,7 @@ from antiphon.gateway.validation import RunForm, read, request_key
 from antiphon.graphs.history import History
 from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.threads import Conversations
-from antiphon.graphs.turns import Turn
+from antiphon.graphs.turning import outcome
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError, Forbidden, InputError
 
@@ -36,7 +36,7 @@ async def create(request: Request) -> Response:
 async def wait(request: Request) -> Response:
     """POST /v1/threads/{thread}/runs/wait: run a message or a decision and return the turn."""
     turning, _ = await _started(request)
-    return JSONResponse((await ended(turning)).as_json())
+    return JSONResponse((await outcome(turning.follow())).as_json())
 
 
 async def stream(request: Request) -> Response:
@@ -131,16 +131,6 @@ async def delete(request: Request) -> Response:
     talk, context, thread = _who(request)
     await talk.delete(context=context, thread=thread)
     return Response(status_code=204)
-
-
-async def ended(turning: Turning) -> Turn:
-    """Wait for a turn; what ends it otherwise is raised. It runs on when the client leaves."""
-    turn: Turn | None = None
-    async for event in turning.follow():
-        turn = event.turn or turn
-    if turn is None:
-        raise AntiphonError("the turn was stopped")
-    return turn
 
 
 async def begun(turning: Turning, after: int = 0) -> AsyncGenerator[Event, None]:

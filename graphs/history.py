@@ -19,9 +19,10 @@ from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Given, Request
 from antiphon.graphs.threads import Conversations
+from antiphon.graphs.turning import outcome
 from antiphon.graphs.turns import Turn, as_json
 from antiphon.nodes.state import Context, Input, Said, State
-from antiphon.tools.errors import AntiphonError, InputError
+from antiphon.tools.errors import InputError
 
 MOST_STEPS_READ = 2000
 LASTING = ("summary", "pending", "awaiting")
@@ -140,12 +141,7 @@ class History:
                 live=live,
             )
         )
-        turn: Turn | None = None
-        async for event in turning.follow():
-            turn = event.turn or turn
-        if turn is None:
-            raise AntiphonError("the turn was stopped")
-        return turn
+        return await outcome(turning.follow())
 
     async def _snapshots(self, context: Context, thread: str) -> list[StateSnapshot]:
         entry = await self._talk.entry(context=context, thread=thread)

@@ -29,7 +29,7 @@ from antiphon.nodes.state import Context, Input
 from antiphon.tools.errors import AntiphonError, LeaseLost, StorageError, ThreadBusy
 from antiphon.tools.turns.current import CURRENT, Running
 from antiphon.tools.turns.records import Lease, TurnEntry
-from antiphon.tools.turns.schema import FENCED
+from antiphon.tools.turns.sql import key_of
 
 __all__ = ["DEFAULT_PACE", "Event", "Given", "Graph", "Pace", "Request", "Runner", "Turning"]
 
@@ -182,7 +182,7 @@ class Runner:
     def config(self, entry: TurnEntry, token: int) -> RunnableConfig:
         """Return the config of a run: its checkpoints name the turn and the lease."""
         return {
-            "configurable": {"thread_id": f"{entry.tenant}/{entry.thread}"},
+            "configurable": {"thread_id": key_of(entry.tenant, entry.thread)},
             "metadata": {"turn": entry.id, "lease": token},
             "run_id": uuid.UUID(entry.id),
         }
@@ -434,10 +434,7 @@ class Runner:
         except StorageError:
             # Nothing can be settled now; whoever comes next takes the turn up.
             raise
-        except Exception as error:
-            if FENCED in str(error):
-                await self._deleted(running)
-                raise LeaseLost("another process runs this thread now") from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the turn is settled
             why = f"an unexpected {type(error).__name__} was raised"
             return await self._settle(turning, running, config, "failed", release=release, why=why)
         finally:

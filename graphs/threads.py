@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Given, Graph, Request, Runner, Turning
+from antiphon.graphs.turning import outcome
 from antiphon.graphs.turns import Turn, as_json, turn_of
 from antiphon.nodes.act import request as shown
 from antiphon.nodes.state import Context, Input, Said
@@ -32,7 +33,8 @@ from antiphon.tools.errors import (
     UnknownThread,
 )
 from antiphon.tools.toolbox import Toolbox
-from antiphon.tools.turns.records import SETTLED, ThreadRecord, TurnEntry
+from antiphon.tools.turns.records import ThreadRecord, TurnEntry
+from antiphon.tools.turns.sql import not_yours
 
 __all__ = ["Conversations", "Event", "Graph", "Page"]
 
@@ -79,8 +81,8 @@ class Conversations:
         turn again. Raises MessageError, Forbidden (the thread is another user's), ThreadBusy,
         RequestKeyReused, StorageError.
         """
-        started = self.start(text, context=context, thread=thread, request_key=request_key)
-        return await self._last(await started)
+        turning = await self.start(text, context=context, thread=thread, request_key=request_key)
+        return await outcome(self._followed(turning))
 
     async def decide(
         self,
@@ -98,17 +100,16 @@ class Conversations:
         Raises UnknownThread, NotPending (something else waits, or nothing), InputError for
         arguments that the tool does not take.
         """
-        return await self._last(
-            await self.start_decision(
-                approved,
-                context=context,
-                thread=thread,
-                interrupt_id=interrupt_id,
-                arguments=arguments,
-                reason=reason,
-                request_key=request_key,
-            )
+        turning = await self.start_decision(
+            approved,
+            context=context,
+            thread=thread,
+            interrupt_id=interrupt_id,
+            arguments=arguments,
+            reason=reason,
+            request_key=request_key,
         )
+        return await outcome(self._followed(turning))
 
     async def stream(
         self, text: str, *, context: Context, thread: str = "", request_key: str = ""
@@ -188,7 +189,6 @@ class Conversations:
         request_key: str = "",
     ) -> Turning:
         """Start the turn of a decision and return it to be followed."""
-        _checked(context, thread)
         with storage_errors():
             await self._own(context, thread)
         value: dict[str, JsonValue] = {
@@ -219,7 +219,7 @@ class Conversations:
     async def cancel(self, *, context: Context, thread: str, turn: str = "") -> None:
         """Stop a turn, or the thread's latest; one that has ended is left alone."""
         entry = await self._turn(context, thread, turn)
-        if entry.state not in SETTLED:
+        if not entry.settled:
             await self.runner.cancel(entry)
 
     async def last(self, *, context: Context, thread: str) -> Turn:
@@ -280,7 +280,6 @@ class Conversations:
 
         Raises UnknownThread, Forbidden.
         """
-        _checked(context, thread)
         with storage_errors():
             await self._own(context, thread)
             await self.erase(context.tenant, thread)
@@ -303,14 +302,6 @@ class Conversations:
             )
         return saver
 
-    async def _last(self, turning: Turning) -> Turn:
-        turn: Turn | None = None
-        async for event in self._followed(turning):
-            turn = event.turn or turn
-        if turn is None:
-            raise AntiphonError("the turn was stopped")
-        return turn
-
     async def _followed(self, turning: Turning) -> AsyncIterator[Event]:
         """Follow a turn that its only follower takes down when leaving."""
         try:
@@ -320,8 +311,8 @@ class Conversations:
         finally:
             await self.runner.left(turning)
 
-    async def _own(self, context: Context, thread: str) -> ThreadRecord:
-        """Return the thread after checking that it is the caller's."""
+    async def _own(self, context: Context, thread: str) -> None:
+        """Raise UnknownThread or Forbidden unless the thread is the caller's."""
         _checked(context, thread)
         record = await self.turns.thread(context.tenant, thread)
         if record is None:
@@ -330,11 +321,7 @@ class Conversations:
                 hint="`antiphon ask` prints the id of each thread it starts.",
             )
         if record.owner != context.user:
-            raise Forbidden(
-                f"thread {thread!r} belongs to another user",
-                hint="Name its user with --user, or start a thread of your own.",
-            )
-        return record
+            raise not_yours(thread)
 
     async def _turn(self, context: Context, thread: str, turn: str) -> TurnEntry:
         with storage_errors():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -104,3 +104,13 @@ class Turning:
     def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+
+async def outcome(events: AsyncIterator[Event]) -> Turn:
+    """Read a turn's events to their end and return it; what ended it otherwise is raised."""
+    turn: Turn | None = None
+    async for event in events:
+        turn = event.turn or turn
+    if turn is None:
+        raise AntiphonError("the turn was stopped")
+    return turn

@@ -51,7 +51,7 @@ class Deeds(Sql):
                 " AND ? > 0)) RETURNING key"
             ), (
                 dumped(effect.arguments), effect.turn, token, effect.tenant, effect.key,
-                int(again), int(again),
+                again, again,
             )  # fmt: skip
             if claimed:
                 return effect

@@ -12,12 +12,20 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from antiphon.tools.errors import Forbidden, LeaseLost, RequestKeyReused, ThreadBusy
+from antiphon.tools.errors import LeaseLost, RequestKeyReused, ThreadBusy
 from antiphon.tools.turns.database import Row, Transaction
 from antiphon.tools.turns.deeds import written_call
 from antiphon.tools.turns.records import Call, Lease, Opened, TurnEntry, TurnState
 from antiphon.tools.turns.schema import checkpoint_tables
-from antiphon.tools.turns.sql import Sql, dumped, entries_by_id, entry_by_id, key_of, lost
+from antiphon.tools.turns.sql import (
+    Sql,
+    dumped,
+    entries_by_id,
+    entry_by_id,
+    key_of,
+    lost,
+    not_yours,
+)
 
 TITLE_CHARS = 80
 _LIVE = "(until >= {now} AND until <= {now} + 2 * ttl)"
@@ -310,10 +318,7 @@ class Leases(Sql):
             ), (owner, key)  # fmt: skip
             return True
         if rows[0]["owner"] != owner:
-            raise Forbidden(
-                f"thread {thread!r} belongs to another user",
-                hint="Name its user with --user, or start a thread of your own.",
-            )
+            raise not_yours(thread)
         return bool(made)
 
     def _take(self, turn: Row, ttl_s: float) -> Transaction[Lease | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.tools.turns.database import Database, Row, Transaction
 from antiphon.tools.turns.records import TurnEntry
+from antiphon.tools.turns.sql import key_of
 
 DAY_S = 86_400.0
 TOMBSTONE_DAYS = 1.0
@@ -83,7 +84,7 @@ class Retention:
                 "SELECT tenant, id FROM antiphon_threads WHERE state <> 'deleted'"
                 f" AND holder = '' AND updated < {self._database.now} - ?"
                 " ORDER BY updated LIMIT 1000",
-                (self._keep.thread_days * DAY_S,),
+                (self.idle_s,),
             )
             return [(row["tenant"], row["id"]) for row in rows]
 
@@ -96,7 +97,7 @@ class Retention:
             rows = yield (
                 f"SELECT COALESCE(SUM({self._length('checkpoint')}), 0) AS bytes"
                 " FROM checkpoints WHERE thread_id = ?",
-                (f"{tenant}/{thread}",),
+                (key_of(tenant, thread),),
             )
             return int(rows[0]["bytes"])
 
@@ -131,7 +132,7 @@ class Retention:
         return f"{'length' if self._database.dialect == 'sqlite' else 'pg_column_size'}({column})"
 
     def _trim(self, tenant: str, thread: str, latest: int) -> Transaction[int]:
-        key, writes = f"{tenant}/{thread}", _WRITES[self._database.dialect]
+        key, writes = key_of(tenant, thread), _WRITES[self._database.dialect]
         removed = 0
         rows = yield (
             "SELECT checkpoint FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"

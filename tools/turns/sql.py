@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pydantic import JsonValue
 
-from antiphon.tools.errors import LeaseLost
+from antiphon.tools.errors import Forbidden, LeaseLost
 from antiphon.tools.turns.database import Database, Result, Row, Transaction
 from antiphon.tools.turns.records import Call, Effect, ThreadRecord, TurnEntry
 from antiphon.tools.turns.schema import migrate
@@ -71,6 +71,14 @@ def key_of(tenant: str, thread: str) -> str:
 def lost() -> LeaseLost:
     """Return the error of a runner that comes too late."""
     return LeaseLost("the thread was deleted, or taken over by another process")
+
+
+def not_yours(thread: str) -> Forbidden:
+    """Return the error of a caller whose thread it is not."""
+    return Forbidden(
+        f"thread {thread!r} belongs to another user",
+        hint="Name its user with --user, or start a thread of your own.",
+    )
 
 
 def dumped(value: Mapping[str, JsonValue]) -> str:
