@@ -17,7 +17,7 @@ from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, summarise
 from antiphon.evals.score import evaluate
-from antiphon.graphs.persistence import Persistence, serializer
+from antiphon.graphs.persistence import Persistence, serializer, storage_errors
 from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
@@ -69,7 +69,7 @@ def rehearsal(services: Services) -> Conversations:
         Persistence(
             saver=InMemorySaver(serde=serializer()),
             store=InMemoryStore(),
-            turns=SqlTurns(SqliteDatabase(":memory:")),
+            turns=SqlTurns(SqliteDatabase(":memory:"), errors=storage_errors),
         ),
     )
 

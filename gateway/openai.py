@@ -24,7 +24,6 @@ from starlette.responses import JSONResponse, Response
 
 from antiphon.gateway.threads import begun
 from antiphon.gateway.validation import ChatForm, Knobs, Message, read, request_key
-from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.runtime import Runtime
 from antiphon.graphs.turning import outcome
@@ -80,7 +79,7 @@ async def completions(request: Request) -> Response:
         if not named:
             head = _head([*said, Message(role="assistant", content=turn.answer)], form)
             # The answer is there; without this only the next message begins a thread of its own.
-            with suppress(StorageError), storage_errors():
+            with suppress(StorageError):
                 await talk.turns.note_head(context.tenant, turn.thread_id, head)
 
     if form.stream:
@@ -100,8 +99,7 @@ async def _known(
     if not earlier:
         return ""
     turns = runtime.conversations.turns
-    with storage_errors():
-        return await turns.claim_head(context.tenant, context.user, _head(earlier, form))
+    return await turns.claim_head(context.tenant, context.user, _head(earlier, form))
 
 
 def _head(said: Sequence[Message], form: ChatForm) -> str:

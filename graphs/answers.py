@@ -15,8 +15,6 @@ from langgraph.cache.base import BaseCache, FullKey, Namespace
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from antiphon.graphs.persistence import (
-    BUSY_S,
-    PAUSES,
     make_file,
     make_folder,
     serializer,
@@ -25,6 +23,7 @@ from antiphon.graphs.persistence import (
 from antiphon.graphs.settings import Settings
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import SettingsError
+from antiphon.tools.turns.database import BUSY_S, PAUSES
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

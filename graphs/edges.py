@@ -134,15 +134,12 @@ def after_asking(
     needs_approval: Collection[str],
 ) -> Callable[[State], Literal["account", "ask_approval", "call_tools", "choose_tools"]]:
     """Build the edge after a question to a person: the turn pauses, or its next call has a go."""
+    go_on = after_call(needs_approval)
 
     def after_asking(
         state: State,
     ) -> Literal["account", "ask_approval", "call_tools", "choose_tools"]:
-        if state["outcome"] == "awaiting_approval":
-            return "account"
-        if not state["calls"]:
-            return "choose_tools"
-        return "ask_approval" if state["calls"][0].name in needs_approval else "call_tools"
+        return "account" if state["outcome"] == "awaiting_approval" else go_on(state)
 
     return after_asking
 

@@ -23,6 +23,7 @@ from antiphon.graphs.turning import outcome
 from antiphon.graphs.turns import Turn, as_json
 from antiphon.nodes.state import Context, Input, Said, State
 from antiphon.tools.errors import InputError
+from antiphon.tools.turns.records import TurnEntry
 
 MOST_STEPS_READ = 2000
 LASTING = ("summary", "pending", "awaiting")
@@ -60,7 +61,7 @@ class History:
 
     async def steps(self, *, context: Context, thread: str) -> list[StepRecord]:
         """Return every checkpoint that is kept, oldest first. Raises UnknownThread."""
-        snapshots = await self._snapshots(context, thread)
+        snapshots = await self._snapshots(await self._talk.entry(context=context, thread=thread))
         records: list[StepRecord] = []
         before: dict[str, JsonValue] = {}
         ran = ""
@@ -103,7 +104,8 @@ class History:
     ) -> Turn:
         """As `replay`, with fields of the state changed first. Raises InputError for bad fields."""
         changed = _checked(changes)
-        snapshots = await self._snapshots(context, thread)
+        entry = await self._talk.entry(context=context, thread=thread)
+        snapshots = await self._snapshots(entry)
         source = next((one for one in snapshots if _step(one) == step), None)
         if source is None:
             first, last = _step(snapshots[0]), _step(snapshots[-1])
@@ -118,7 +120,6 @@ class History:
             )
         # Whatever is wrong is said before anything is written.
         again = _message(source, changed) if START in source.next else None
-        entry = await self._talk.entry(context=context, thread=thread)
         copied = entry.kind == "replay" and not entry.knobs.get("live")
         place = snapshots.index(source)
         ran = snapshots[place - 1].next[:1] if place else ()
@@ -143,8 +144,7 @@ class History:
         )
         return await outcome(turning.follow())
 
-    async def _snapshots(self, context: Context, thread: str) -> list[StateSnapshot]:
-        entry = await self._talk.entry(context=context, thread=thread)
+    async def _snapshots(self, entry: TurnEntry) -> list[StateSnapshot]:
         config = self._talk.runner.config(entry, entry.token)
         with storage_errors():
             found = self._graph.aget_state_history(config, limit=MOST_STEPS_READ)

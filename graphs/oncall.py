@@ -15,7 +15,7 @@ from antiphon.graphs.settings import Settings
 from antiphon.tools.errors import StorageError
 from antiphon.tools.telemetry import Alert
 from antiphon.tools.telemetry.incidents import INCIDENTS, IncidentLog
-from antiphon.tools.telemetry.logs import build_log
+from antiphon.tools.telemetry.logs import Log, build_log
 from antiphon.tools.telemetry.standing import Standing
 from antiphon.tools.telemetry.turn import Evidence
 
@@ -42,7 +42,9 @@ class OnCall:
     def responder(self) -> Responder:
         """Return the responder. Blocking the first time: it compiles the incident graph."""
         if self._responder is None:
-            self._responder = build_responder(self._settings, self._services, self.standing)
+            self._responder = build_responder(
+                self._settings, self._services, self.standing, self._log
+            )
         return self._responder
 
     async def __call__(self, alerts: Sequence[Alert]) -> None:
@@ -91,7 +93,9 @@ class OnCall:
             self._unreadable = error.message
 
 
-def build_responder(settings: Settings, services: Services, standing: Standing) -> Responder:
+def build_responder(
+    settings: Settings, services: Services, standing: Standing, log: Log
+) -> Responder:
     """Build what starts the incident graph for alerts."""
     from antiphon.graphs.incident import Responder, build_incident
     from antiphon.graphs.traced import traced
@@ -99,7 +103,6 @@ def build_responder(settings: Settings, services: Services, standing: Standing) 
     from antiphon.tools.telemetry.metrics import Metrics
     from antiphon.tools.telemetry.notify import build_notifier
 
-    log = build_log(level=settings.log_level, form=settings.log_format)
     notifier = build_notifier(log, webhook=settings.alert_webhook.get_secret_value())
     searches = searchable(services.knowledge)
     graph = build_incident(

@@ -26,7 +26,13 @@ from antiphon.tools.models import Scored, Selection, Usage
 from antiphon.tools.private import private_file, private_folder, tighten
 from antiphon.tools.retrieval.context import Card, Citation
 from antiphon.tools.toolbox import Missing, ToolCall, ToolResult
-from antiphon.tools.turns.database import Database, PostgresDatabase, SqliteDatabase
+from antiphon.tools.turns.database import (
+    BUSY_S,
+    PAUSES,
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+)
 from antiphon.tools.turns.schema import FENCED, fence
 from antiphon.tools.turns.store import SqlTurns
 
@@ -55,11 +61,8 @@ STORED = (
 )
 """The only types of ours that a checkpoint may bring back to life."""
 
-BUSY_S = 10.0
 THREADS, MEMORY = "threads.db", "memory.db"
 ROOM = "Free some space or set ANTIPHON_DATA_DIR to a folder that can be written."
-PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
-"""Seconds between tries: SQLite does not wait when two processes switch a file to WAL at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +80,7 @@ class Persistence:
 
     async def ping(self) -> None:
         """Ask the database for next to nothing. Raises StorageError when it does not answer."""
-        with storage_errors():
-            await self.turns.ping()
+        await self.turns.ping()
 
 
 def serializer() -> JsonPlusSerializer:

@@ -389,7 +389,7 @@ class Runner:
 
     def _running(self, entry: TurnEntry, lease: Lease) -> Running:
         return Running(
-            turn=replace(entry, token=lease.token),
+            turn=entry,
             token=lease.token,
             store=self.turns,
             origin=str(entry.knobs.get("origin") or ""),

@@ -189,8 +189,7 @@ class Conversations:
         request_key: str = "",
     ) -> Turning:
         """Start the turn of a decision and return it to be followed."""
-        with storage_errors():
-            await self._own(context, thread)
+        await self._own(context, thread)
         value: dict[str, JsonValue] = {
             "approved": approved,
             "interrupt_id": interrupt_id,
@@ -247,10 +246,9 @@ class Conversations:
     async def threads(self, *, context: Context, limit: int = 50, before: str = "") -> Page:
         """Return the caller's threads, latest first. Raises InputError for a bad `before`."""
         _checked(context, "-")
-        with storage_errors():
-            found = await self.turns.threads(
-                context.tenant, context.user, limit=limit, before=_cursor(before)
-            )
+        found = await self.turns.threads(
+            context.tenant, context.user, limit=limit, before=_cursor(before)
+        )
         last = found[-1] if len(found) == limit else None
         return Page(threads=tuple(found), next=f"{last.updated!r}:{last.id}" if last else "")
 
@@ -259,11 +257,10 @@ class Conversations:
 
         Raises UnknownThread, Forbidden.
         """
-        with storage_errors():
-            await self._own(context, thread)
-            turns = await self.turns.turns(context.tenant, thread)
-            effects = await self.turns.effects(context.tenant, thread)
-            decisions = await self.turns.decisions(context.tenant, thread)
+        await self._own(context, thread)
+        turns = await self.turns.turns(context.tenant, thread)
+        effects = await self.turns.effects(context.tenant, thread)
+        decisions = await self.turns.decisions(context.tenant, thread)
         return {
             "turns": [_turn_row(entry) for entry in turns],
             "effects": [_row(effect, "key", "turn", "tool", "arguments", "state", "result")
@@ -280,9 +277,8 @@ class Conversations:
 
         Raises UnknownThread, Forbidden.
         """
-        with storage_errors():
-            await self._own(context, thread)
-            await self.erase(context.tenant, thread)
+        await self._own(context, thread)
+        await self.erase(context.tenant, thread)
 
     async def erase(self, tenant: str, thread: str) -> None:
         """Delete a thread, whoever owns it, with its checkpoints. Raises StorageError."""
@@ -324,9 +320,8 @@ class Conversations:
             raise not_yours(thread)
 
     async def _turn(self, context: Context, thread: str, turn: str) -> TurnEntry:
-        with storage_errors():
-            await self._own(context, thread)
-            found = await self.turns.turn(context.tenant, thread, turn)
+        await self._own(context, thread)
+        found = await self.turns.turn(context.tenant, thread, turn)
         if found is None:
             raise UnknownThread(
                 f"thread {thread!r} has no turn {turn!r}" if turn
@@ -366,8 +361,7 @@ class Conversations:
         if isinstance(arguments, dict):
             plan = self._toolbox.revalidate(approval.calls[0], arguments)
             if not plan.calls:
-                why = "; ".join(plan.rejected) or "an argument is missing"
-                raise InputError(f"the edited arguments are not taken: {why}")
+                raise InputError(f"the edited arguments are not taken: {plan.why}")
         if "await_decision" not in snapshot.next:
             # Its turn was stopped before it came to wait: it waits now.
             await self.graph.aupdate_state(config, {"decided": None}, as_node="account")

@@ -188,15 +188,13 @@ def call_tools(toolbox: Toolbox, effects: Effects, *, declined: str, expired: st
             update["awaiting"] = None
             again = approval.again
             known = await effects.look(call, caller=who)
-            out = known is not None and known.state != "planned"
+            out = known is not None and known.out
             edited = None if out else ruling.arguments
             plan = toolbox.revalidate(call, edited)
             call = next(iter(plan.calls), call)
             await effects.decided(_on_record(ruling, approval, call, state["turn"], who))
             result = _not_run(call, ruling, plan, declined=declined, expired=expired)
-            if out and ruling.arguments is not None:
-                result = _refused(call, "it went out before, with other arguments")
-            if result is not None and known is not None and out:
+            if known is not None and out and (result is not None or ruling.arguments is not None):
                 # Whatever was decided now: it went out, and what came of it is told.
                 result = None if known.state == "done" else _unknown(call)
             if result is not None:
@@ -242,7 +240,7 @@ def remind(
         said = wording.format(question=approval.question)
         if over:
             known = await effects.look(approval.calls[0], caller=caller(runtime))
-            out = known is not None and known.state != "planned"
+            out = known is not None and known.out
             said = doubtful.format(what=spoken(approval.calls[0].name)) if out else expired
         message = AIMessage(content=said, id=f"{state['turn']}-reminder")
         update: Update = {
@@ -287,7 +285,7 @@ def _ruling(given: object, approval: Approval, toolbox: Toolbox, *, strict: bool
             return "arguments must be an object"
         plan = toolbox.revalidate(approval.calls[0], arguments)
         if not plan.calls:
-            return "; ".join(plan.rejected) or "an argument is missing"
+            return plan.why
     return Ruling(
         approved=value["approved"], arguments=arguments, reason=str(value.get("reason") or "")
     )
@@ -302,7 +300,7 @@ def _not_run(
     elif not ruling.approved:
         said, code = declined, "declined"
     elif not plan.calls:
-        return _refused(call, "; ".join(plan.rejected) or "an argument is missing")
+        return _refused(call, plan.why)
     else:
         return None
     return ToolResult(call_id=call.id, name=call.name, ok=False, content=said, error=code)

@@ -99,14 +99,19 @@ def _decided(state: State, said: str, languages: Sequence[str], now: float) -> U
     }
 
 
+def evidence_of(state: State) -> tuple[str, ...]:
+    """Return what a draft may rest on: the passages and what the tools said."""
+    return (
+        *(card.text for card in state["cards"]),
+        *(result.said or result.content for result in state["results"]),
+    )
+
+
 async def judge_draft(
     rail: Rail, draft: str, state: State, context: Context, *, language: str
 ) -> Verdict:
     """Hold a draft against the output rail and the turn's evidence."""
-    evidence = (
-        *(card.text for card in state["cards"]),
-        *(result.said or result.content for result in state["results"]),
-    )
+    evidence = evidence_of(state)
     subject = Subject(
         tenant=context.tenant,
         evidence=evidence,

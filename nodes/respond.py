@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
-from antiphon.nodes.guard import judge_draft, judged
+from antiphon.nodes.guard import evidence_of, judge_draft, judged
 from antiphon.nodes.recover import Aftermath
 from antiphon.nodes.state import Context, Node, Said, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
@@ -106,8 +106,7 @@ def respond(models: Models, prompting: Prompting, rail: Rail, *, language: str) 
             reply = await models.last_resort(messages)
         else:
             reply = await models.reply(selection, messages)
-        evidence = [card.text for card in state["cards"]]
-        evidence += [result.said or result.content for result in state["results"]]
+        evidence = evidence_of(state)
         said = str(reply.message.text)
         spoken = detect(said, otherwise=language)
         if reply.model != LAST_RESORT and evidence:

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from antiphon.gateway.app import create_app
 from antiphon.graphs.oncall import OnCall
-from antiphon.graphs.persistence import open_persistence
+from antiphon.graphs.persistence import open_persistence, storage_errors
 from antiphon.graphs.runner import DEFAULT_PACE, Pace
 from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
@@ -37,7 +37,7 @@ async def served(
     used = services or fake_services()
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_persistence(settings, folder))
-        persistence = replace(opened, turns=turns(opened.turns.database))
+        persistence = replace(opened, turns=turns(opened.turns.database, errors=storage_errors))
         conversations = converse(used, persistence, pace=pace)
         stack.push_async_callback(conversations.runner.close)
         runtime = Runtime(

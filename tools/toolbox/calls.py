@@ -70,6 +70,11 @@ class Plan:
     rejected: tuple[str, ...] = ()
     """`tool: why` of calls that failed validation, for the model or the trace."""
 
+    @property
+    def why(self) -> str:
+        """Why there is nothing to call."""
+        return "; ".join(self.rejected) or "an argument is missing"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult(Stored):

@@ -133,7 +133,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error):
                 raise
             time.sleep(pause)
-    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 class PostgresDatabase:

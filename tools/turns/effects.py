@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from antiphon.tools.errors import StorageError
 from antiphon.tools.toolbox.calls import Caller, ToolCall, ToolResult, ToolSpec
-from antiphon.tools.turns.current import CURRENT, Running
+from antiphon.tools.turns.current import CURRENT, Running, replaying
 from antiphon.tools.turns.records import Decided, Effect, EffectState, Turns
 
 Execute = Callable[[ToolCall], Awaitable[ToolResult]]
@@ -73,8 +73,7 @@ class KeptEffects:
 
     async def plan(self, call: ToolCall, *, caller: Caller, turn: str) -> None:
         """Note a call that waits for a person."""
-        running = CURRENT.get()
-        if running is None or not running.replay:
+        if not replaying():
             await self._turns.plan(_effect(call, caller, turn))
 
     async def run(
@@ -99,7 +98,7 @@ class KeptEffects:
         before = await self._turns.begin(effect, token=token, again=again)
         if before.state == "done" and before.result is not None:
             return _RESULT.validate_python(before.result)
-        if before.state != "planned":
+        if before.out:
             if not spec.idempotent:
                 await self._turns.finish(replace(before, state="unknown"), token=token)
                 return None
@@ -115,8 +114,7 @@ class KeptEffects:
 
     async def look(self, call: ToolCall, *, caller: Caller) -> Effect | None:
         """Return what is on record of a call; None before it was ever planned."""
-        running = CURRENT.get()
-        if running is not None and running.replay:
+        if replaying():
             return None
         return await self._turns.effect(caller.tenant, call.idempotency_key)
 

@@ -70,7 +70,6 @@ class Leases(Sql):
                 turn, kind, request_key, digest, dumped(knobs or {}), ttl_s, ttl_s,
                 key_of(tenant, thread),
             )  # fmt: skip
-            yield from self._inherit_origin(turn, tenant, thread)
             if not rows:
                 # Another process let the same request in between our look and our insert.
                 known = yield from self._by_key(tenant, owner, request_key, digest)
@@ -78,6 +77,7 @@ class Leases(Sql):
                 if new:
                     yield from self._unless_used(tenant, thread)
                 return Opened(turn=known, lease=None, repeated=True)
+            yield from self._inherit_origin(rows[0])
             lease = yield from self._take(rows[0], ttl_s)
             entry = yield from entry_by_id(turn)
             return Opened(turn=entry, lease=lease, new_thread=new)
@@ -349,18 +349,17 @@ class Leases(Sql):
         ), (turn["tenant"], turn["thread"], turn["id"])  # fmt: skip
         return tuple((yield from entries_by_id(rows)))
 
-    def _inherit_origin(self, turn: str, tenant: str, thread: str) -> Transaction[None]:
+    def _inherit_origin(self, turn: Row) -> Transaction[None]:
         """Have every turn of a replayed thread be one of a replay: a decision in it is too."""
         rows = yield (
-            "SELECT knobs FROM antiphon_turns WHERE tenant = ? AND thread = ? ORDER BY seq LIMIT 2",
-            (tenant, thread),
-        )
-        first = json.loads(rows[0]["knobs"]) if len(rows) > 1 else {}
+            "SELECT knobs FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq < ?"
+            " ORDER BY seq LIMIT 1"
+        ), (turn["tenant"], turn["thread"], turn["seq"])  # fmt: skip
+        first = json.loads(rows[0]["knobs"]) if rows else {}
         if first.get("origin"):
-            own = yield "SELECT knobs FROM antiphon_turns WHERE id = ?", (turn,)
-            both = {**json.loads(own[0]["knobs"]), "origin": first["origin"],
+            both = {**json.loads(turn["knobs"]), "origin": first["origin"],
                     "live": bool(first.get("live"))}  # fmt: skip
-            yield "UPDATE antiphon_turns SET knobs = ? WHERE id = ?", (dumped(both), turn)
+            yield "UPDATE antiphon_turns SET knobs = ? WHERE id = ?", (dumped(both), turn["id"])
 
     def _give_back(self, turn: TurnEntry, lease: Lease) -> Transaction[bool]:
         """Give the lease back; say whether it was still ours."""

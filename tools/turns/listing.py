@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.tools.turns.database import Transaction, Value
 from antiphon.tools.turns.records import ThreadRecord, TurnEntry
-from antiphon.tools.turns.sql import Sql, entry_by_id, entry_of, key_of, thread_of
+from antiphon.tools.turns.sql import Sql, entry_from, entry_of, key_of, thread_of
 
 
 class Listing(Sql):
@@ -87,10 +87,10 @@ class Listing(Sql):
         def work() -> Transaction[TurnEntry | None]:
             chosen = "id = ?" if turn else "state <> 'queued' AND ? = ''"
             rows = yield (
-                f"SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ? AND {chosen}"
+                f"SELECT * FROM antiphon_turns WHERE tenant = ? AND thread = ? AND {chosen}"
                 " ORDER BY seq DESC LIMIT 1"
             ), (tenant, thread, turn)  # fmt: skip
-            return (yield from entry_by_id(rows[0]["id"])) if rows else None
+            return (yield from entry_from(rows[0])) if rows else None
 
         return await self._read(work())
 

@@ -59,7 +59,6 @@ class TurnEntry:
     seq: int
     """Its place in the thread, from 1."""
     kind: Literal["message", "decision", "replay"]
-    request_key: str
     knobs: dict[str, JsonValue]
     """What the caller turned: locale, model and the like; needed to run the turn on."""
     state: TurnState
@@ -73,7 +72,6 @@ class TurnEntry:
     calls: tuple[Call, ...]
     cost_usd: float
     created: float
-    started: float
     ended: float
 
     @property
@@ -119,6 +117,11 @@ class Effect:
     result: dict[str, JsonValue] | None = None
     attempts: int = 0
     """How often the call went out."""
+
+    @property
+    def out(self) -> bool:
+        """Whether the call went out, whatever came of it."""
+        return self.state != "planned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

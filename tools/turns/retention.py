@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.tools.turns.database import Database, Row, Transaction
 from antiphon.tools.turns.records import TurnEntry
+from antiphon.tools.turns.schema import CHECKPOINTS
 from antiphon.tools.turns.sql import key_of
 
 DAY_S = 86_400.0
@@ -15,7 +16,6 @@ TOMBSTONE_DAYS = 1.0
 """How long a deleted thread's name still turns late writers away."""
 RESULTS = 40
 """Turns of a thread whose results are kept, for retries and for whoever comes back."""
-_WRITES = {"sqlite": "writes", "postgres": "checkpoint_writes"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ class Retention:
         return f"{'length' if self._database.dialect == 'sqlite' else 'pg_column_size'}({column})"
 
     def _trim(self, tenant: str, thread: str, latest: int) -> Transaction[int]:
-        key, writes = key_of(tenant, thread), _WRITES[self._database.dialect]
+        key, writes = key_of(tenant, thread), CHECKPOINTS[self._database.dialect][1]
         removed = 0
         rows = yield (
             "SELECT checkpoint FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
@@ -158,12 +158,19 @@ class Retention:
                 f" RETURNING {self._length('blob' if apart else 'value')} AS bytes"
             ), (key, edge)  # fmt: skip
             removed += sum(int(row["bytes"] or 0) for row in gone)
-        yield (
-            "UPDATE antiphon_turns SET result = NULL WHERE tenant = ? AND thread = ? AND seq <= ?"
-            " AND result IS NOT NULL"
-        ), (tenant, thread, latest - RESULTS)  # fmt: skip
+        if latest > RESULTS:
+            yield (
+                "UPDATE antiphon_turns SET result = NULL WHERE tenant = ? AND thread = ?"
+                " AND seq <= ? AND result IS NOT NULL"
+            ), (tenant, thread, latest - RESULTS)  # fmt: skip
+        if latest > self._keep.turns:
+            yield from self._forget(tenant, thread, latest - self._keep.turns)
+        return removed
+
+    def _forget(self, tenant: str, thread: str, latest: int) -> Transaction[None]:
+        """Take turns off the record, up to number `latest`, with all that hangs on them."""
         forgotten = "SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
-        of = (tenant, thread, latest - self._keep.turns)
+        of = (tenant, thread, latest)
         for table in ("calls", "effects", "decisions"):
             own = "" if table == "calls" else "tenant = ? AND thread = ? AND "
             yield (
@@ -174,7 +181,6 @@ class Retention:
             "DELETE FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?",
             of,
         )
-        return removed
 
     def _trim_blobs(self, key: str, gone: Sequence[Row]) -> Transaction[int]:
         """Remove the values that only removed checkpoints had; PostgreSQL keeps them apart.

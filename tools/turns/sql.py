@@ -89,8 +89,13 @@ def dumped(value: Mapping[str, JsonValue]) -> str:
 def entry_by_id(turn: str) -> Transaction[TurnEntry]:
     """Return a turn that is known to be there, with its calls."""
     rows = yield "SELECT * FROM antiphon_turns WHERE id = ?", (turn,)
-    calls = yield "SELECT * FROM antiphon_calls WHERE turn = ? ORDER BY token, number", (turn,)
-    return entry_of(rows[0], calls)
+    return (yield from entry_from(rows[0]))
+
+
+def entry_from(row: Row) -> Transaction[TurnEntry]:
+    """Return the turn of a whole row, with its calls."""
+    calls = yield "SELECT * FROM antiphon_calls WHERE turn = ? ORDER BY token, number", (row["id"],)
+    return entry_of(row, calls)
 
 
 def entries_by_id(rows: Sequence[Row]) -> Transaction[list[TurnEntry]]:
@@ -135,7 +140,6 @@ def entry_of(row: Row, calls: Sequence[Row]) -> TurnEntry:
         owner=row["owner"],
         seq=int(row["seq"]),
         kind=row["kind"],
-        request_key=row["request_key"],
         knobs=json.loads(row["knobs"]),
         state=row["state"],
         token=int(row["token"]),
@@ -145,7 +149,6 @@ def entry_of(row: Row, calls: Sequence[Row]) -> TurnEntry:
         calls=spent,
         cost_usd=sum(call.cost_usd for call in spent),
         created=float(row["created"]),
-        started=float(row["started"]),
         ended=float(row["ended"]),
     )
 
