@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from antiphon.gateway import openai, ops, threads
-from antiphon.gateway.auth import Keys, from_elsewhere, keys_of, stranger
+from antiphon.gateway.auth import Keys, keys_of, stranger
 from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.runtime import Runtime, open_runtime
 from antiphon.graphs.settings import Settings, read_settings
@@ -107,11 +107,7 @@ class ThisMachineOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through or answer it with 403."""
         if scope["type"] == "http":
-            request = HTTPConnection(scope)
-            origin = request.headers.get("origin", "")
-            why = stranger(request)
-            if not why and origin and from_elsewhere(origin):
-                why = "it was sent by a page from elsewhere"
+            why = stranger(HTTPConnection(scope))
             if why:
                 reply = _error(
                     403, "forbidden", f"the request is refused: {why}",
@@ -151,10 +147,9 @@ async def _told(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             status = code
             break
-    reply = _error(status, error.code, error.message, error.hint)
-    if isinstance(error, NotPending) and error.pending:
-        body = {"code": error.code, "message": error.message, "hint": error.hint}
-        return JSONResponse({"error": body, "interrupt": error.pending}, status_code=status)
+    waits = error.pending if isinstance(error, NotPending) else None
+    more = {"interrupt": waits} if waits else {}
+    reply = _error(status, error.code, error.message, error.hint, **more)
     if error.retryable:
         reply.headers["retry-after"] = "1"
     return reply
@@ -170,8 +165,8 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
     return _error(500, "internal", f"an unexpected {type(error).__name__} was raised", "")
 
 
-def _error(status: int, code: str, message: str, hint: str) -> Response:
-    body = {"error": {"code": code, "message": message, "hint": hint}}
+def _error(status: int, code: str, message: str, hint: str, **more: object) -> Response:
+    body = {"error": {"code": code, "message": message, "hint": hint}, **more}
     return JSONResponse(body, status_code=status)
 
 

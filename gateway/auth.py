@@ -107,13 +107,12 @@ async def authenticate(request: Request) -> Auth.types.MinimalUserDict:
     """Name the caller; without configured keys only this machine is served."""
     keys = _server_keys()
     if not keys:
-        origin = request.headers.get("origin", "")
-        why = stranger(request)
-        if not why and origin and from_elsewhere(origin) and origin != _studio():
-            why = "a page from elsewhere sent it (ANTIPHON_STUDIO_ORIGIN names one that may)"
+        why = stranger(request, studio=_studio())
         if why:
             raise Auth.exceptions.HTTPException(
-                status_code=401, detail=f"{why}: set ANTIPHON_API_KEYS to serve other machines"
+                status_code=401,
+                detail=f"{why}: set ANTIPHON_API_KEYS to serve other machines, "
+                "ANTIPHON_STUDIO_ORIGIN to name the one page that may ask",
             )
         # No tenant here: the run's context chooses it, as on the command line.
         return {"identity": "anyone"}
@@ -164,7 +163,7 @@ async def own_threads(
 
 def _only_words(kwargs: Mapping[str, Any]) -> None:
     command = kwargs.get("command") or {}
-    if set(command) - {"resume"} and any(command.get(name) for name in set(command) - {"resume"}):
+    if any(given for name, given in command.items() if name != "resume"):
         raise Auth.exceptions.HTTPException(
             status_code=403, detail="a command may only resume: it decides what waits"
         )
@@ -181,14 +180,15 @@ def _server_keys() -> Keys:
 
 @cache
 def _studio() -> str:
-    return read_settings().studio_origin.rstrip("/")
+    settings = read_settings()
+    return settings.studio_origin.rstrip("/")
 
 
-def stranger(request: HTTPConnection) -> str:
+def stranger(request: HTTPConnection, *, studio: str = "") -> str:
     """Return why a request does not come from this machine; empty when nothing says so.
 
     An address of this machine is not enough: a proxy or a tunnel has one, and so has a web page
-    whose name was made to point here.
+    whose name was made to point here. `studio`: the origin of the one page that may ask.
     """
     headers = request.headers
     if request.client is not None and not local(request.client.host):
@@ -197,6 +197,9 @@ def stranger(request: HTTPConnection) -> str:
         return "it was forwarded by a proxy"
     if not local(_host(headers.get("host", ""))):
         return "it is for another host than this machine"
+    origin = headers.get("origin", "")
+    if origin and origin != studio and from_elsewhere(origin):
+        return "it was sent by a page from elsewhere"
     return ""
 
 

@@ -8,9 +8,10 @@ from collections.abc import Awaitable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from antiphon.gateway.validation import limit_of
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.runtime import Runtime
-from antiphon.tools.errors import AntiphonError, InputError
+from antiphon.tools.errors import AntiphonError
 from antiphon.tools.retrieval import Knowledge
 from antiphon.tools.telemetry.incidents import INCIDENTS, IncidentLog
 from antiphon.tools.telemetry.metrics import Metrics
@@ -46,14 +47,8 @@ async def metrics(request: Request) -> Response:
 async def incidents(request: Request) -> Response:
     """GET /incidents?limit=N: the latest, newest first."""
     runtime: Runtime = request.app.state.runtime
-    asked = request.query_params.get("limit", "20")
-    if (
-        not asked.isdecimal()
-        or len(asked) > len(str(MOST_INCIDENTS))
-        or not 1 <= int(asked) <= MOST_INCIDENTS
-    ):
-        raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_INCIDENTS}.")
-    found = await IncidentLog(runtime.folder / INCIDENTS).read(limit=int(asked))
+    limit = limit_of(request, default=20, most=MOST_INCIDENTS)
+    found = await IncidentLog(runtime.folder / INCIDENTS).read(limit=limit)
     return JSONResponse({"incidents": [incident.summary() for incident in found]})
 
 

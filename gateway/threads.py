@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from antiphon.gateway.auth import DEBUG
-from antiphon.gateway.validation import RunForm, read, request_key
+from antiphon.gateway.validation import RunForm, limit_of, read, request_key
 from antiphon.graphs.history import History
 from antiphon.graphs.runner import Event, Turning
 from antiphon.graphs.threads import Conversations
@@ -103,11 +103,9 @@ async def history(request: Request) -> Response:
 async def listed(request: Request) -> Response:
     """GET /v1/threads?limit=N&before=PAGE: the caller's threads, latest first."""
     talk, context, _ = _who(request)
-    asked = request.query_params.get("limit", "50")
-    if not asked.isdecimal() or len(asked) > MOST_DIGITS or not 1 <= int(asked) <= MOST_THREADS:
-        raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {MOST_THREADS}.")
+    limit = limit_of(request, default=50, most=MOST_THREADS)
     before = request.query_params.get("before", "")
-    page = await talk.threads(context=context, limit=int(asked), before=before)
+    page = await talk.threads(context=context, limit=limit, before=before)
     return JSONResponse(
         {
             "threads": [record.id for record in page.threads],

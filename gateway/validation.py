@@ -143,6 +143,14 @@ def request_key(request: Request) -> str:
     return key
 
 
+def limit_of(request: Request, *, default: int, most: int) -> int:
+    """Return the query's `limit`, from 1 to `most`. Raises InputError for anything else."""
+    asked = request.query_params.get("limit", str(default))
+    if not asked.isdecimal() or len(asked) > len(str(most)) or not 1 <= int(asked) <= most:
+        raise InputError(f"limit cannot be {asked[:20]!r}", hint=f"1 to {most}.")
+    return int(asked)
+
+
 async def read(request: Request, form: type[Body]) -> Body:
     """Return the request's body as `form`.
 

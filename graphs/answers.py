@@ -16,7 +16,6 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from antiphon.graphs.persistence import (
     make_file,
-    make_folder,
     serializer,
     storage_errors,
 )
@@ -105,7 +104,7 @@ class RedisAnswers(BaseCache[CachedAnswer]):
 
 
 def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
-    """Return the response cache: Redis when configured, else a SQLite file in `folder`.
+    """Return the response cache: Redis when configured, else a SQLite file in the data folder.
 
     Blocking: opens a file. Raises SettingsError, StorageError.
     """
@@ -114,7 +113,6 @@ def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
         return RedisAnswers(_client(url), serde=serializer())
     from langgraph.cache.sqlite import SqliteCache
 
-    make_folder(folder)
     path = folder / ANSWERS
     make_file(path)
     for pause in PAUSES:

@@ -113,7 +113,7 @@ async def _sqlite(folder: Path, stack: AsyncExitStack) -> Persistence:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     from langgraph.store.sqlite.aio import AsyncSqliteStore
 
-    make_folder(folder)
+    await asyncio.to_thread(make_folder, folder)
     for name in (THREADS, MEMORY):
         make_file(folder / name)
     with storage_errors():
@@ -159,7 +159,7 @@ async def _until_free(setup: Callable[[], Awaitable[None]]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the data folder, or take others' rights from it and all that it holds.
+    """Create the data folder, or take others' rights from it and all that it holds; blocking.
 
     Raises StorageUnwritable.
     """

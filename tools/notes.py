@@ -6,7 +6,8 @@ What a writer writes builds on what stands there, so it looks and writes while n
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.tools.private import private_folder, write_private
@@ -20,11 +21,28 @@ def rewrite(path: Path, make: Callable[[], str]) -> None:
 
     Blocks while another task or process does the same. Raises OSError.
     """
+    with locked(path):
+        write_private(path, make().encode())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file's lock, against every thread and process; one that dies lets go of it.
+
+    The lock is a file of its own, so that the file itself may be replaced meanwhile.
+
+    Raises:
+        OSError: the lock cannot be made, or was not let go of in time.
+    """
     from filelock import FileLock, Timeout
 
     private_folder(path.parent)
+    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=PATIENCE_S, mode=0o600)
     try:
-        with FileLock(path.with_name(f"{path.name}.lock"), timeout=PATIENCE_S, mode=0o600):
-            write_private(path, make().encode())
+        lock.acquire()
     except Timeout as error:
         raise TimeoutError(errno.ETIMEDOUT, "another process is writing it") from error
+    try:
+        yield
+    finally:
+        lock.release()

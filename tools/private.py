@@ -19,6 +19,8 @@ def private_folder(folder: Path) -> None:
 
     Raises OSError.
     """
+    if folder.is_dir():
+        return
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     for part in reversed(missing):
         part.mkdir(mode=0o700, exist_ok=True)
@@ -26,22 +28,23 @@ def private_folder(folder: Path) -> None:
         folder.mkdir()  # raises: something else stands there
 
 
-def private_file(path: Path) -> None:
-    """Make an empty file for the owner alone, or take the others' rights from one that is there.
+def private_file(path: Path, content: bytes = b"") -> None:
+    """Make a file for the owner alone, or take the others' rights from one that is there.
 
-    The file is never opened under its own name: closing a database's file would drop the locks
-    that this process holds on it. Raises OSError.
+    Of several makers at once one wins, whole. The file is never opened under its own name: closing
+    a database's file would drop the locks that this process holds on it. Raises OSError.
     """
     if path.exists():
         _tighten(path)
         return
     fresh = _beside(path)
-    os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
+        _write(fresh, content)
         with suppress(FileExistsError):
             os.link(fresh, path)
     finally:
-        fresh.unlink()
+        with suppress(OSError):
+            fresh.unlink()
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -52,8 +55,7 @@ def write_private(path: Path, content: bytes) -> None:
     private_folder(path.parent)
     fresh = _beside(path)
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+        _write(fresh, content)
         fresh.replace(path)
     except OSError:
         with suppress(OSError):
@@ -75,6 +77,11 @@ def _tighten(path: Path) -> None:
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode) and mode & OTHERS:
             path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+
+
+def _write(fresh: Path, content: bytes) -> None:
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _beside(path: Path) -> Path:

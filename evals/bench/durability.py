@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from antiphon.evals.bench.drill.assistant import write_assistant
+from antiphon.evals.bench.drill.assistant import MODEL, write_assistant
 from antiphon.evals.bench.drill.clients import Clients, Sent
 from antiphon.evals.bench.drill.model import ModelLog, model_server
 from antiphon.evals.bench.drill.processes import Server, environment, free_port, kill_at_random
@@ -106,7 +106,7 @@ class _Drill:
                 "ANTIPHON_DATA_DIR": str(self._data),
                 "ANTIPHON_ASSISTANT": str(self._assistant),
                 "ANTIPHON_MODEL_URL": model_url,
-                "ANTIPHON_MODEL": "openai:drill",
+                "ANTIPHON_MODEL": MODEL,
                 "ANTIPHON_API_KEYS": f"{KEY}={self._tenant}/person",
                 **({"ANTIPHON_POSTGRES_URL": postgres_url} if postgres_url else {}),
             }

@@ -6,7 +6,6 @@ turn does its work.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ import httpx
 from antiphon.evals.bench.drill.processes import Server, environment, free_port
 from antiphon.evals.bench.measures import quantile
 from antiphon.evals.bench.report import report
+from antiphon.evals.golden import load_golden
 from antiphon.graphs.assembly import build_services
 from antiphon.graphs.assistant import load_assistant
 from antiphon.graphs.folders import sample_folder
@@ -194,6 +194,5 @@ async def _timed(runtime: Runtime, thread: str, question: str) -> float:
 
 def _questions() -> cycle[str]:
     """Return the sample's golden questions over and over: one message each, of normal length."""
-    lines = (sample_folder() / "golden.jsonl").read_text("utf-8").splitlines()
-    golden = [json.loads(line) for line in lines if line.strip()]
-    return cycle([str(one["messages"][0]) for one in golden if one["kind"] == "answerable"])
+    golden = load_golden(sample_folder() / "golden.jsonl")
+    return cycle([one.questions[0] for one in golden if one.kind == "answerable"])

@@ -7,7 +7,7 @@ Ctrl-C and Ctrl-D do in the prompt what they do everywhere else.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,6 +29,8 @@ from antiphon.tools.errors import AntiphonError
 from antiphon.tools.locales import language_tag
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from antiphon.graphs.threads import Conversations, Event
     from antiphon.graphs.turns import Turn
     from antiphon.nodes.state import Context
@@ -122,9 +124,9 @@ class Chat:
             self._say("\nstopped; the thread is kept")
             return
         if self.last is not None and self.last.interrupt is not None:
-            self._decide()
+            self._decide(self.last.interrupt)
 
-    def _decide(self) -> None:
+    def _decide(self, waiting: Mapping[str, JsonValue]) -> None:
         from antiphon.tools.toolbox.approval import decision
 
         line = self.read("approve? [y/n] ").strip()
@@ -134,7 +136,6 @@ class Chat:
             if line:
                 self._take(line)
             return
-        waiting = (self.last.interrupt if self.last is not None else None) or {}
         self._answer(
             self.conversations.stream_decision(
                 approved,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from antiphon.tools.guards.hostnames import named
+from antiphon.tools.guards.hostnames import TRAILING, named
 from antiphon.tools.guards.readings import Span
 
 # Browsers skip tabs and newlines in an address, and trim the rest.
@@ -52,7 +52,6 @@ _HAS_PATH = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?+[/\\]*+[^/\\?#]+[/\\?#]", re.IG
 # A linkifier reads on where Markdown or a quotation ends, and takes what follows into the host.
 _MORE_HOST = re.compile(r"[^\s<>/?#\\|^\[\]:]*?(?:[.。．｡]\w|%)|[^\s/?#@]*@")
 _BRACKETS = re.compile(r"[()\[\]]")
-_TRAILING = ".,;:!?}*_"
 
 
 class Hosts:
@@ -147,8 +146,8 @@ def _trimmed(url: str) -> str:
         opener = "(" if bracket[0] == ")" else "["
         depth[opener] -= 1
         if depth[opener] < 0:
-            return url[: bracket.start()].rstrip(_TRAILING)
-    return url.rstrip(_TRAILING)
+            return url[: bracket.start()].rstrip(TRAILING)
+    return url.rstrip(TRAILING)
 
 
 def _host_of(entry: str) -> str:

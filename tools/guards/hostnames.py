@@ -86,7 +86,7 @@ _OTHER_DOTS = re.compile("[。．｡]")
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
 _EDGES = "._-"
 _TARGET = re.compile(r"\]\(<?\Z")
-_TRAILING = ".,;:!?}*_"
+TRAILING = ".,;:!?}*_"
 
 
 def named(text: str) -> Iterator[tuple[int, str]]:
@@ -96,7 +96,7 @@ def named(text: str) -> Iterator[tuple[int, str]]:
             continue
         for start, end in _hosts(match[1], match.start()):
             # Emphasis ends a name; a path belongs to it only where it follows at once.
-            path = match[2].rstrip(_TRAILING) if end == match.end(1) else ""
+            path = match[2].rstrip(TRAILING) if end == match.end(1) else ""
             before, after = text[max(0, start - 3) : start], text[end : end + 1]
             if not _is_plain(text[start:end], path, before, after):
                 yield start, text[start:end] + path

@@ -8,8 +8,6 @@ is gone.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -20,8 +18,10 @@ from typing import Literal, TypeVar, get_args
 from pydantic import TypeAdapter
 
 from antiphon.tools.errors import StorageError, StorageUnwritable
+from antiphon.tools.notes import locked
+from antiphon.tools.private import write_private
 from antiphon.tools.resilience import Switch
-from antiphon.tools.telemetry.jsonl import append_line, locked, read_lines
+from antiphon.tools.telemetry.jsonl import append_line, as_line, read_lines
 from antiphon.tools.telemetry.turn import AlertSeverity, IncidentType, utc_now
 
 Status = Literal["investigating", "mitigated", "resolved"]
@@ -230,17 +230,11 @@ class IncidentLog:
         ended = [one for one in known if one.ended and one.resolved >= since][-MOST_KEPT:]
         names = {one.id for one in ended}
         kept = [one for one in known if not one.ended or one.id in names]
-        lines = b"".join(
-            json.dumps(asdict(one), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-            for one in kept
-        )
+        lines = b"".join(as_line(asdict(one)) for one in kept)
         if len(lines) >= before:
             return 0
         if not dry_run:
-            fresh = self._path.with_suffix(".tmp")
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
-                f.write(lines)
-            fresh.replace(self._path)
+            write_private(self._path, lines)
         return before - len(lines)
 
     def _append(self, incident: Incident) -> None:

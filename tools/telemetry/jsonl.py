@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -16,6 +14,11 @@ from antiphon.tools.private import private_folder
 
 MOST_READ_BYTES = 16_000_000
 """A file that could not be kept small is read from its end, no further back than this."""
+
+
+def as_line(value: Mapping[str, object]) -> bytes:
+    """Return one object as its line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def append_line(path: Path, value: Mapping[str, object]) -> int:
@@ -27,7 +30,7 @@ def append_line(path: Path, value: Mapping[str, object]) -> int:
     Raises:
         OSError: the disk is full or the folder cannot be written.
     """
-    line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    line = as_line(value)
     private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
@@ -59,21 +62,3 @@ def read_lines(path: Path, *, most_bytes: int = MOST_READ_BYTES) -> Iterator[dic
                 continue
             if isinstance(value, dict):
                 yield value
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock, against every thread and process; one that dies lets go of it.
-
-    The lock is a file of its own, so that the file itself may be replaced meanwhile.
-
-    Raises:
-        OSError: the lock cannot be made, for example on a disk that is read-only.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)

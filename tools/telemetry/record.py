@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from antiphon.tools.errors import StorageUnwritable
-from antiphon.tools.private import private_folder
+from antiphon.tools.private import private_file, private_folder
 from antiphon.tools.telemetry.alerts import Alerts
 from antiphon.tools.telemetry.logs import Log
 from antiphon.tools.telemetry.metrics import Metrics
@@ -98,23 +96,15 @@ def load_hash_key(folder: Path) -> bytes:
     path = folder / HASH_KEY
     if path.is_file():
         return path.read_bytes()
-    # Linking a complete file into place lets one of several starting processes win, whole.
-    fresh = path.with_name(f"hash.{secrets.token_hex(4)}.tmp")
     try:
         private_folder(folder)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-        with suppress(FileExistsError):
-            os.link(fresh, path)
+        private_file(path, secrets.token_bytes(KEY_BYTES))
         return path.read_bytes()
     except OSError as error:
         raise StorageUnwritable(
             f"the key for log hashes could not be made in {str(folder)!r}: {error}",
             hint="Set ANTIPHON_HASH_KEY, or ANTIPHON_DATA_DIR to a folder that can be written.",
         ) from error
-    finally:
-        with suppress(OSError):
-            fresh.unlink()
 
 
 def build_telemetry(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from antiphon.tools.notes import locked
 from antiphon.tools.telemetry.incidents import INCIDENTS, IncidentLog
-from antiphon.tools.telemetry.jsonl import append_line, locked
+from antiphon.tools.telemetry.jsonl import append_line
 from antiphon.tools.telemetry.turn import utc_now
 
 RECORDS = "turns.jsonl"

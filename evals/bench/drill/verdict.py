@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,8 +98,9 @@ def _answers(story: Story, evidence: Evidence, faults: Faults) -> None:
     for sent in story.sent:
         if not sent.answered:
             faults.lost.append(f"{sent.key}: no answer (last status {sent.status})")
-    said = [one["content"] for one in evidence.states.get(story.thread, {}).get("messages", ())]
-    asked = sum(story.reference in text for text in _by("user", story, evidence))
+    messages = evidence.states.get(story.thread, {}).get("messages", ())
+    said = [one["content"] for one in messages]
+    asked = sum(story.reference in one["content"] for one in messages if one["role"] == "user")
     answers = sum(found == story.reference for text in said for found in ANSWERED.findall(text))
     if asked > 1:
         faults.doubled.append(f"{story.reference}: the message stands {asked} times")
@@ -111,12 +111,6 @@ def _answers(story: Story, evidence: Evidence, faults: Faults) -> None:
     )
     if told and not answers:
         faults.lost.append(f"{story.reference}: its answer is not in the thread")
-
-
-def _by(role: str, story: Story, evidence: Evidence) -> Iterator[str]:
-    for one in evidence.states.get(story.thread, {}).get("messages", ()):
-        if one["role"] == role:
-            yield str(one["content"])
 
 
 def _effects(story: Story, evidence: Evidence, faults: Faults) -> None:
@@ -178,19 +172,17 @@ def _accounts(evidence: Evidence, faults: Faults) -> None:
     for thread, calls in missing.items():
         for one in calls[estimates[thread] :]:
             faults.unaccounted.append(f"{thread}: model call {one.number} for {one.reference}")
-    ended = {str(row["id"]) for row in evidence.stored.turns}
     for story in evidence.stories:
         for sent in story.sent:
             turn = str(sent.turn.get("turn_id", ""))
-            if turn and turn not in ended:
+            if turn and turn not in threads:
                 faults.unaccounted.append(f"{sent.key}: turn {turn} is not on record")
 
 
 def given_up(stories: Sequence[Story]) -> int:
     """Count requests that were closed because their process died before it began; they say so."""
-    why = re.compile("its process ended before it began")
     return sum(
-        bool(why.search(str(sent.turn.get("degraded_because") or "")))
+        "its process ended before it began" in str(sent.turn.get("degraded_because"))
         for story in stories
         for sent in story.sent
     )

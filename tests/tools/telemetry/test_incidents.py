@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from antiphon.tools.errors import StorageError, StorageUnwritable
+from antiphon.tools.notes import locked
 from antiphon.tools.resilience import Switch, Switches
 from antiphon.tools.telemetry.incidents import HOLD_S, Incident, IncidentLog
-from antiphon.tools.telemetry.jsonl import append_line, locked, read_lines
+from antiphon.tools.telemetry.jsonl import append_line, read_lines
 from antiphon.tools.telemetry.standing import Standing
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -304,7 +305,7 @@ for number in range(25):
 HOLD = """
 import sys, time
 from pathlib import Path
-from antiphon.tools.telemetry.jsonl import locked
+from antiphon.tools.notes import locked
 with locked(Path(sys.argv[1]) / "incidents.jsonl"):
     print("held", flush=True)
     time.sleep(60)
