@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import postgres_process
 import pytest
 import redis_process
+import weaviate_process
 from postgres_process import Postgres
 from redis_process import Redis
+from weaviate_process import Server as Weaviate
 
 if TYPE_CHECKING:
     from fakes import Opening
@@ -80,9 +82,7 @@ def postgres_server() -> Iterator[Postgres]:
 def postgres(postgres_server: Postgres) -> Iterator[Postgres]:
     """Give the server to a test that may stop or freeze it, running."""
     yield postgres_server
-    if postgres_server.process is None:
-        postgres_server.start()
-    postgres_server.thaw()
+    postgres_server.recover()
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +95,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def redis(redis_server: Redis) -> Iterator[Redis]:
     """Give the server to a test that may stop or freeze it, running."""
     yield redis_server
-    if redis_server.process is None:
-        redis_server.start()
-    redis_server.thaw()
+    redis_server.recover()
+
+
+@pytest.fixture(scope="module")
+def frail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weaviate]:
+    """Start a Weaviate of the module's own, to be stopped and frozen; or skip saying why."""
+    yield from weaviate_process.running(tmp_path_factory)

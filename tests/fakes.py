@@ -171,13 +171,9 @@ class FakeEffects:
     """Runs each effect once per key, in memory."""
 
     done: dict[str, ToolResult] = field(default_factory=dict)
-    planned: list[ToolCall] = field(default_factory=list)
-    rulings: list[Decided] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set)
-    """Keys of calls that went out and never came back."""
 
     async def plan(self, call: ToolCall, *, caller: Caller, turn: str) -> None:
-        self.planned.append(call)
+        return None
 
     async def run(
         self,
@@ -189,8 +185,6 @@ class FakeEffects:
         turn: str,
         again: int = 0,
     ) -> ToolResult | None:
-        if call.idempotency_key in self.unknown and not again:
-            return None
         if call.idempotency_key not in self.done:
             self.done[call.idempotency_key] = await execute(call)
         return self.done[call.idempotency_key]
@@ -199,7 +193,7 @@ class FakeEffects:
         return None
 
     async def decided(self, decision: Decided) -> None:
-        self.rulings.append(decision)
+        return None
 
 
 @dataclass
@@ -234,10 +228,18 @@ class FakeModels:
 
 
 @dataclass
+class PaidModels(FakeModels):
+    """A call costs half a dollar by the estimate."""
+
+    name: str = "paid"
+
+    def select(self, task: Task) -> Selection:
+        return Selection(model=self.name, reason="only one", score=1.0, cost_usd=0.5, latency_s=0.0)
+
+
+@dataclass
 class FakeMemory:
     """Remembers nothing."""
-
-    recalled: int = 0
 
     async def recall(
         self,
@@ -248,7 +250,6 @@ class FakeMemory:
         tenant: str,
         user: str,
     ) -> Recollection:
-        self.recalled += 1
         return Recollection(window=tuple(messages))
 
     async def digest(

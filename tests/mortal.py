@@ -24,6 +24,7 @@ from fakes import (
     FakeTelemetry,
     FakeToolbox,
     Opened,
+    PaidModels,
     fake_services,
 )
 from langchain_core.messages import BaseMessage
@@ -33,7 +34,7 @@ from antiphon.graphs.runner import Pace
 from antiphon.graphs.services import Services
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import AntiphonError
-from antiphon.tools.models import Reply, Selection, Task
+from antiphon.tools.models import Reply, Selection
 from antiphon.tools.retrieval import Hit, Where
 from antiphon.tools.toolbox import Caller, ToolCall, ToolResult
 
@@ -67,14 +68,10 @@ class MortalKnowledge(FakeKnowledge):
 
 
 @dataclass
-class MortalModels(FakeModels):
+class MortalModels(PaidModels):
     """A paid model; the process dies while it thinks."""
 
-    name: str = "paid"
     place: str = ""
-
-    def select(self, task: Task) -> Selection:
-        return Selection(model=self.name, reason="only one", score=1.0, cost_usd=0.5, latency_s=0.0)
 
     async def reply(
         self,

@@ -9,14 +9,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from weaviate_process import free_ports
+from processes import ServerProcess, await_ready, free_ports
 
 USER = "antiphon"
 PASSWORD = "hunter2-of-the-tests"
@@ -24,13 +23,12 @@ READY_S = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Postgres:
+class Postgres(ServerProcess):
     """A server that can be stopped, frozen and started again on the same port and data."""
 
     binaries: Path
     folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
 
     def create(self) -> None:
         """Make the cluster; its one user has a password."""
@@ -56,16 +54,13 @@ class Postgres:
                 cwd=self.folder,
                 env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
             )  # fmt: skip
-        until = time.monotonic() + READY_S
-        while time.monotonic() < until and self.process.poll() is None:
-            ready = subprocess.run(
-                [self.binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
-                check=False,
-            )
-            if ready.returncode == 0:
-                return
-            time.sleep(0.1)
-        raise RuntimeError(log.read_text(errors="replace")[-2000:])
+        probe = [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        await_ready(
+            lambda: subprocess.run(probe, check=False).returncode == 0,
+            self.process,
+            log,
+            within_s=READY_S,
+        )
 
     def stop(self) -> None:
         """Stop it at once, frozen or not; whoever is connected is cut off."""
@@ -80,14 +75,6 @@ class Postgres:
             self.process.wait()
         self.process = None
 
-    def freeze(self) -> None:
-        """Let it and the processes of its connections answer nothing."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-
     def database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"test_{secrets.token_hex(4)}"
@@ -101,7 +88,8 @@ class Postgres:
         """Return the URL of a database."""
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
+        """Send it to the server and to the processes of its connections."""
         assert self.process is not None
         # Each connection has a process of its own, a child of the first.
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")

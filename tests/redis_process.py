@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from weaviate_process import free_ports
+from processes import ServerProcess, await_ready, free_ports
 
 READY_S = 15.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Redis:
+class Redis(ServerProcess):
     """A server that keeps nothing on disk."""
 
     binary: str
     folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -45,16 +42,13 @@ class Redis:
                 stderr=out,
                 env={"PATH": os.environ.get("PATH", "")},
             )  # fmt: skip
-        until = time.monotonic() + READY_S
-        while time.monotonic() < until and self.process.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
-                    probe.sendall(b"PING\r\n")
-                    if probe.recv(5) == b"+PONG":
-                        return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError(log.read_text(errors="replace")[-2000:])
+
+        def ready() -> bool:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                return probe.recv(5) == b"+PONG"
+
+        await_ready(ready, self.process, log, within_s=READY_S)
 
     def stop(self) -> None:
         """Kill it, frozen or not."""
@@ -62,16 +56,6 @@ class Redis:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-    def freeze(self) -> None:
-        """Let it hold its connections and answer nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
 
 def running(folders: pytest.TempPathFactory) -> Iterator[Redis]:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from processes import ServerProcess, await_ready, free_ports
 
 BINARY = "ANTIPHON_TEST_WEAVIATE_BINARY"
 READY_S = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Server:
+class Server(ServerProcess):
     """A server that can be stopped, frozen and started again on the same ports and data."""
 
     binary: str
     folder: Path
     ports: list[int]
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -50,7 +47,12 @@ class Server:
                 stdout=out,
                 stderr=out,
             )
-        wait(self.url, self.process, log)
+
+        def ready() -> bool:
+            reply = httpx.get(f"{self.url}/v1/.well-known/ready", trust_env=False)
+            return reply.status_code == 200
+
+        await_ready(ready, self.process, log, within_s=READY_S)
 
     def stop(self) -> None:
         """Stop it, frozen or not."""
@@ -64,16 +66,6 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.process = None
-
-    def freeze(self) -> None:
-        """Let it hold its connections and answer nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
 
 
 def running(folders: pytest.TempPathFactory) -> Iterator[Server]:
@@ -110,28 +102,3 @@ def environment(data: Path, ports: list[int]) -> dict[str, str]:
         "RAFT_PORT": str(ports[4]),
         "RAFT_INTERNAL_RPC_PORT": str(ports[5]),
     }
-
-
-def wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when the server is ready; raise with its log when it dies or takes too long."""
-    until = time.monotonic() + READY_S
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/v1/.well-known/ready", trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(log.read_text(errors="replace")[-2000:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

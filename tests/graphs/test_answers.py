@@ -13,8 +13,8 @@ import pytest
 from fakes import fake_services
 from langchain_core.messages import HumanMessage
 from langgraph.cache.base import BaseCache
+from processes import free_ports
 from redis_process import Redis
-from weaviate_process import free_ports
 
 from antiphon.graphs.answers import ANSWERS, RedisAnswers, open_cache, prune_answers
 from antiphon.graphs.compiled import compile_conversation

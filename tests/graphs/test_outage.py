@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from fakes import ACTION, FakeIntents, FakeKnowledge, FakeToolbox, fake_services
-from weaviate_process import Server, running
+from weaviate_process import Server
 
 from antiphon.gateway.app import create_app
 from antiphon.gateway.cli import main
@@ -184,12 +184,6 @@ async def test_incidents_are_counted_and_a_bad_limit_is_refused(tmp_path: Path) 
             good = await http.get("/incidents?limit=1")
     assert {reply.status_code for reply in bad} == {400}
     assert Context().tenant not in good.text
-
-
-@pytest.fixture(scope="module")
-def frail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a Weaviate of the module's own, to be stopped and frozen; or skip saying why."""
-    yield from running(tmp_path_factory)
 
 
 @asynccontextmanager

@@ -22,10 +22,10 @@ from fakes import (
     ACTION,
     FakeIntents,
     FakeKnowledge,
-    FakeModels,
     FakeTelemetry,
     FakeToolbox,
     Opened,
+    PaidModels,
     fake_services,
 )
 from langchain_core.messages import BaseMessage
@@ -42,7 +42,7 @@ from antiphon.tools.errors import (
     StorageError,
     ThreadBusy,
 )
-from antiphon.tools.models import Reply, Selection, Task
+from antiphon.tools.models import Reply, Selection
 from antiphon.tools.retrieval import Hit, Where
 from antiphon.tools.turns.records import TurnEntry
 
@@ -78,14 +78,10 @@ class SlowKnowledge(FakeKnowledge):
 
 
 @dataclass
-class PaidModels(FakeModels):
-    """Costs half a dollar, and thinks until it is stopped."""
+class PonderingModels(PaidModels):
+    """Thinks until it is stopped."""
 
-    name: str = "paid"
     thinking: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def select(self, task: Task) -> Selection:
-        return Selection(model=self.name, reason="only one", score=1.0, cost_usd=0.5, latency_s=0.0)
 
     async def reply(
         self,
@@ -179,7 +175,7 @@ async def test_followers_change_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("far", [False, True], ids=["here", "from another process"])
 async def test_a_cancelled_turn_is_settled_with_what_it_spent(tmp_path: Path, far: bool) -> None:
     """The call in flight is on its account, telemetry hears of it once, the thread goes on."""
-    models, telemetry = PaidModels(), FakeTelemetry()
+    models, telemetry = PonderingModels(), FakeTelemetry()
     services = fake_services(models=models, telemetry=telemetry)
     async with two(tmp_path, services) as (one, other):
         turning = await one.start(QUESTION, context=ME, thread="t")

@@ -6,10 +6,8 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from langgraph.graph.message import add_messages
 from langgraph.pregel.remote import RemoteGraph
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from processes import await_ready, free_ports
 
 from antiphon.graphs.declared import SOURCES
 
@@ -47,31 +46,13 @@ pytestmark = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def await_server(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/ok", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.5)
-    pytest.fail(f"langgraph dev did not start:\n{log.read_text()[-4000:]}")
-
-
 @contextmanager
 def started(folder: Path, **settings: str) -> Iterator[str]:
     """Start `langgraph dev` in a copy of the checkout's configuration, with no egress."""
     shutil.copy(ROOT / "langgraph.json", folder)
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / ".env").touch()
-    port = free_port()
+    (port,) = free_ports(1)
     env = {name: value for name, value in os.environ.items() if not name.startswith("LANGSMITH")}
     env |= {
         "ANTIPHON_DATA_DIR": str(folder / "data"),
@@ -90,7 +71,12 @@ def started(folder: Path, **settings: str) -> Iterator[str]:
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        await_server(url, process, log)
+        await_ready(
+            lambda: httpx.get(f"{url}/ok", timeout=2).status_code == 200,
+            process,
+            log,
+            within_s=120,
+        )
         yield url
         for line in log.read_text().splitlines():
             assert PREFETCH in line or not any(word in line for word in WRONG), line

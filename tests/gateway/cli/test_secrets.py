@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lantern import Shop
-from weaviate_process import free_ports
+from processes import free_ports
 
 SECRET = "hunter2"
 

@@ -12,9 +12,3 @@ from weaviate_process import Server, running
 def weaviate_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start the server named by the environment on free ports, or skip saying why."""
     yield from running(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def frail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server of the module's own, to be stopped and frozen."""
-    yield from running(tmp_path_factory)

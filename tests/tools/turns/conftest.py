@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from postgres_process import Postgres
+from turn_stores import Open
 
 from antiphon.tools.turns.database import Database, PostgresDatabase, SqliteDatabase
-
-Open = Callable[[], Awaitable[Database]]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

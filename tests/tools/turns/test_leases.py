@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from turn_stores import TTL, Open, let_in
 
 from antiphon.tools.errors import Forbidden, LeaseLost, RequestKeyReused, ThreadBusy
-from antiphon.tools.turns.database import Database
 from antiphon.tools.turns.records import Call, Effect, Lease, Opened
 from antiphon.tools.turns.store import SqlTurns
-
-Open = Callable[[], Awaitable[Database]]
-TTL = 15.0
 
 
 class Clock:
@@ -27,11 +22,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-async def let_in(store: SqlTurns, thread: str = "t", **given: Any) -> Opened:
-    request = {"tenant": "acme", "owner": "alice", "kind": "message", "ttl_s": TTL, **given}
-    return await store.open(turn=uuid.uuid4().hex, thread=thread, **request)
 
 
 async def settled(store: SqlTurns, opened: Opened, **given: Any) -> None:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from turn_stores import Open, let_in
 
 from antiphon.tools.errors import LeaseLost
 from antiphon.tools.toolbox import Caller, ToolCall, ToolResult, ToolSpec
 from antiphon.tools.turns.current import CURRENT, Running
-from antiphon.tools.turns.database import Database, Transaction
+from antiphon.tools.turns.database import Transaction
 from antiphon.tools.turns.effects import NOT_IN_A_REPLAY, KeptEffects
-from antiphon.tools.turns.records import Call, Decided, Effect, Opened
+from antiphon.tools.turns.records import Call, Decided, Effect
 from antiphon.tools.turns.store import SqlTurns
 
-Open = Callable[[], Awaitable[Database]]
 ALICE = Caller(tenant="acme", user="alice", thread="t")
-
-
-async def let_in(store: SqlTurns, thread: str = "t", **given: Any) -> Opened:
-    request = {"tenant": "acme", "owner": "alice", "kind": "message", "ttl_s": 15.0, **given}
-    return await store.open(turn=uuid.uuid4().hex, thread=thread, **request)
 
 
 def an_effect(**given: Any) -> Effect:

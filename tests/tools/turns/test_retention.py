@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import operator
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
 
 import pytest
 from langgraph.graph import START, StateGraph
-from turn_savers import close, open_saver
+from turn_stores import Open, close, let_in, open_saver
 
-from antiphon.tools.turns.database import Database, Row, SqliteDatabase, Transaction
+from antiphon.tools.turns.database import Row, SqliteDatabase, Transaction
 from antiphon.tools.turns.records import Call, Decided, Effect, TurnEntry
 from antiphon.tools.turns.retention import DAY_S, Keep, Retention
 from antiphon.tools.turns.schema import fence
 from antiphon.tools.turns.store import SqlTurns
 
-Open = Callable[[], Awaitable[Database]]
 KEEP = Keep(full_steps_turns=2, last_step_turns=4, turns=6, thread_days=30)
 
 
@@ -42,10 +41,7 @@ class Threads:
         self.graph = table.compile(checkpointer=saver)
 
     async def turn(self, said: str, *, thread: str = "t", **given: Any) -> TurnEntry:
-        opened = await self.store.open(
-            turn=uuid.uuid4().hex, tenant="acme", thread=thread, owner="alice",
-            kind="message", ttl_s=15,
-        )  # fmt: skip
+        opened = await let_in(self.store, thread)
         entry, lease = opened.turn, opened.lease
         assert lease is not None
         config: Any = {

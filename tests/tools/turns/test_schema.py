@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
-from turn_savers import close, open_saver
+from turn_stores import Open, close, open_saver
 
 from antiphon.tools.errors import StorageError
 from antiphon.tools.turns.database import Database, Row, SqliteDatabase, Transaction
 from antiphon.tools.turns.records import Opened
 from antiphon.tools.turns.schema import FENCED, MIGRATIONS, fence, migrate
 from antiphon.tools.turns.store import SqlTurns
-
-Open = Callable[[], Awaitable[Database]]
 
 
 def _query(sql: str, *values: Any) -> Transaction[Sequence[Row]]:
