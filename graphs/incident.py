@@ -164,8 +164,9 @@ class Responder:
 
     async def __call__(self, alerts: Sequence[Alert]) -> None:
         """Start one incident per alert and return at once."""
+        raised = stamp(self._standing.now())
         for alert in alerts:
-            task = self._start(self._handle(alert))
+            task = self._start(self._handle(alert, raised))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -207,7 +208,7 @@ class Responder:
         if error is not None:
             self._log.error("incident response failed", error=repr(error))
 
-    async def _handle(self, alert: Alert) -> None:
+    async def _handle(self, alert: Alert, raised: str) -> None:
         try:
             await self._standing.refresh()
         except StorageError as error:
@@ -222,6 +223,7 @@ class Responder:
                 item=alert.item,
                 apart=alert.apart,
                 details=alert.details,
+                raised=raised,
             )
         )
         if result.get("begun"):

@@ -32,7 +32,11 @@ MOST_CONNECTIONS = 10
 """Of one process; PostgreSQL itself allows 100 unless told otherwise."""
 CONNECT_S = 5.0
 WAIT_S = 5.0
-"""How long a caller waits for a connection: longer, and the server counts as away."""
+"""How long a caller waits for a connection: longer, and the server counts as away.
+
+Also how long the pool doubles its pauses after a lost connection before it begins anew, so that
+while the server is away it is tried every two seconds or so: who waits is there when it is back.
+"""
 CHECK_S = 2.0
 MIGRATING_S = 60.0
 LOOK_S = 0.05
@@ -140,6 +144,8 @@ def _pool(url: str) -> AsyncConnectionPool[Any]:
         timeout=WAIT_S,
         # A connection that the server closed meanwhile is replaced before anyone gets it.
         check=_check,
+        reconnect_timeout=WAIT_S,
+        reconnect_failed=_begin_anew,
         open=False,
         name="antiphon",
         kwargs={
@@ -155,6 +161,11 @@ def _pool(url: str) -> AsyncConnectionPool[Any]:
 async def _check(connection: AsyncConnection[Any]) -> None:
     async with asyncio.timeout(CHECK_S):
         await connection.execute("")
+
+
+async def _begin_anew(pool: AsyncConnectionPool[Any]) -> None:
+    """Go on trying to connect: who waits already would else wait for nobody."""
+    await pool.resize(pool.min_size, pool.max_size)
 
 
 async def _alone(connection: AsyncConnection[Any]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol, TypedDict
 
 from langchain_core.messages import HumanMessage
@@ -45,6 +46,8 @@ class Report(TypedDict, total=False):
     item: str
     apart: bool
     details: dict[str, str]
+    raised: str
+    """When the alert fired, ISO 8601, UTC; empty or not there: now."""
 
 
 class IncidentState(Report, total=False):
@@ -115,7 +118,7 @@ def assess(standing: Standing, policy: Mapping[str, Response]) -> IncidentNode:
             id=uuid.uuid4().hex[:12],
             type=kind,
             severity=state.get("severity", "warning"),
-            opened=stamp(now),
+            opened=stamp(_raised(state, now)),
             message=state.get("message", ""),
             details=dict(state.get("details", {})),
             tenant=state.get("tenant", ""),
@@ -186,6 +189,15 @@ def works_again(incident: Incident, *, at: str) -> Incident:
     if incident.type == "knowledge_outage":
         return replace(incident, resolution="").over("a search works again", at=at)
     return incident.over("the model answers again", at=at)
+
+
+def _raised(state: IncidentState, now: datetime) -> datetime:
+    """Return when the alert fired, as far as that can be read and is not still to come."""
+    try:
+        moment = datetime.fromisoformat(state.get("raised", ""))
+    except ValueError:
+        return now
+    return min(moment, now) if moment.tzinfo else now
 
 
 async def _changed(standing: Standing, before: Incident, after: Incident) -> IncidentState:

@@ -14,6 +14,7 @@ from antiphon.tools.private import private_folder, write_private
 
 PATIENCE_S = 10.0
 """How long a writer waits for the one before; each takes milliseconds."""
+POLL_S = 0.005
 
 
 def rewrite(path: Path, make: Callable[[], str]) -> None:
@@ -37,7 +38,8 @@ def locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     private_folder(path.parent)
-    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=PATIENCE_S, mode=0o600)
+    beside = path.with_name(f"{path.name}.lock")
+    lock = FileLock(beside, timeout=PATIENCE_S, mode=0o600, poll_interval=POLL_S)
     try:
         lock.acquire()
     except Timeout as error:

@@ -647,6 +647,29 @@ class TestKnowledgeOutage:
             await desk.responder.drain()
         assert len({incident.id for incident in await desk.log.read()}) == 2
 
+    async def test_an_alert_of_before_its_end_opens_no_second_one(self, tmp_path: Path) -> None:
+        """Turns fail together; the last of their alerts may be looked at after all is well."""
+        desk = Desk(tmp_path, away=True)
+        raised = desk.clock().isoformat()
+        await desk.responder([an_outage()])
+        await desk.until(bool)
+        desk.clock.pass_s(5)
+        desk.knowledge.away = False
+        (ended,) = await desk.until(lambda found: found[0].ended)
+        late = Report(type="knowledge_outage", severity="critical", raised=raised)
+        path, _ = await desk.run(late)
+        assert "notify" not in path
+        assert await desk.log.read() == [ended]
+        await desk.run({**late, "raised": ended.resolved})
+        assert len(await desk.log.read()) == 2
+
+    @pytest.mark.parametrize("raised", ["", "yesterday", "2026-01-02", "2999-01-01T00:00:00+00:00"])
+    async def test_what_is_no_time_of_an_alert_is_now(self, tmp_path: Path, raised: str) -> None:
+        """A report may come over HTTP: nothing in it makes an incident that cannot be read."""
+        desk = Desk(tmp_path)
+        _, incident = await desk.run(Report(type="cost_spike", raised=raised))
+        assert datetime.fromisoformat(incident.opened) == desk.clock()
+
     async def test_one_that_is_over_by_now_is_resolved_at_once(self, tmp_path: Path) -> None:
         """The alert comes after the turn: what was planned is checked by a search."""
         desk = Desk(tmp_path)

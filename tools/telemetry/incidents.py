@@ -98,6 +98,10 @@ class Incident:
         """Whether nothing is left to be done about it."""
         return self.status == "resolved"
 
+    def open_at(self, moment: str) -> bool:
+        """Return whether it has not ended, or had not by then."""
+        return not self.ended or self.resolved > moment
+
     def covers(self, other: Incident) -> bool:
         """Return whether the other incident is about nothing but what this one is about."""
         same = (self.type, self.item) == (other.type, other.item)
@@ -150,7 +154,7 @@ class IncidentLog:
         self._most_bytes = most_bytes
 
     async def begin(self, incident: Incident) -> bool:
-        """Write a new incident, unless an open one covers it; return whether it was written.
+        """Write a new incident, unless one that was open then covers it; return whether it was.
 
         Raises:
             StorageError: the log cannot be read or written.
@@ -159,7 +163,7 @@ class IncidentLog:
         def begin() -> bool:
             now = self._clock()
             known = (one.as_of(now) for one in self._latest().values())
-            if any(one.covers(incident) and not one.ended for one in known):
+            if any(one.covers(incident) and one.open_at(incident.opened) for one in known):
                 return False
             self._append(incident)
             return True
