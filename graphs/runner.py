@@ -376,8 +376,10 @@ class Runner:
         if await self.turns.renew(entry, lease, ttl_s=self._pace.lease):
             return await self._settle(turning, running, config, "cancelled", release=release)
         if not await self._began(entry, lease):
-            why = "its process ended before it began"
-            return await self._settle(turning, running, config, "failed", release=release, why=why)
+            return await self._settle(
+                turning, running, config, "failed",
+                release=release, why="its process ended before it began", began=False,
+            )  # fmt: skip
         own = replace(context, user=entry.owner, **_turned(entry))
         return await self._graph(turning, running, None, config, own, release=release)
 
@@ -484,11 +486,13 @@ class Runner:
         *,
         release: bool,
         why: str = "",
+        began: bool = True,
     ) -> Turn:
         """Settle to the end: to stop a turn that is just ending comes too late."""
-        turn = await _surely(
-            self._settlement.settle(running, config, state=state, release=release, why=why)
+        settling = self._settlement.settle(
+            running, config, state=state, release=release, why=why, began=began
         )
+        turn = await _surely(settling)
         turning.ran = True
         return turn
 

@@ -142,6 +142,7 @@ class Leases(Sql):
         calls: Sequence[Call] = (),
         title: str = "",
         waiting: bool = False,
+        began: bool = True,
         release: bool = True,
     ) -> None:
         """Close a turn and give the lease back, unless the next turn runs on under it."""
@@ -162,10 +163,11 @@ class Leases(Sql):
                 yield written_call(turn.id, lease.token, number, call)
             yield self._sql(
                 "UPDATE antiphon_turns SET state = ?, outcome = ?, result = ?, checkpoint = ?,"
+                " request_key = CASE WHEN ? = 1 THEN request_key ELSE '' END,"
                 " ended = {now} WHERE id = ? AND token <= ?"
             ), (
                 state, outcome, None if result is None else dumped(dict(result)), checkpoint,
-                turn.id, lease.token,
+                int(began), turn.id, lease.token,
             )  # fmt: skip
             if state == "awaiting" or not waits:
                 # What waited for a person was decided by now, or waits on under this turn's name.
@@ -244,22 +246,32 @@ class Leases(Sql):
         return await self._run(work())
 
     async def dead(self, *, limit: int = 20) -> list[TurnEntry]:
-        """Return running turns whose lease has run out: their processes are gone."""
+        """Return turns that ran, or waited, in processes that are gone."""
 
         def work() -> Transaction[list[TurnEntry]]:
-            rows = yield self._sql(
+            ran = yield self._sql(
                 "SELECT holder AS id FROM antiphon_threads WHERE holder <> ''"
                 f" AND {_OVER} AND holder IN (SELECT id FROM antiphon_turns)"
                 " ORDER BY until LIMIT ?"
             ), (limit,)  # fmt: skip
-            return (yield from entries_by_id(rows))
+            waited = yield self._sql(
+                "SELECT id FROM antiphon_turns WHERE state = 'queued'"
+                f" AND {_OVER} ORDER BY until LIMIT ?"
+            ), (limit,)  # fmt: skip
+            return (yield from entries_by_id([*ran, *waited]))
 
         return await self._read(work())
 
     async def take_over(self, turn: TurnEntry, *, ttl_s: float) -> Lease | None:
-        """Take the lease of a dead turn, to run that turn on; None when somebody else has it."""
+        """Take the lease for a dead turn, to run it on or close it; None: another has it."""
 
         def work() -> Transaction[Lease | None]:
+            if turn.state == "queued":
+                yield from self._lock(turn.tenant, turn.thread)
+                waited = yield self._sql(
+                    f"SELECT * FROM antiphon_turns WHERE id = ? AND state = 'queued' AND {_OVER}"
+                ), (turn.id,)  # fmt: skip
+                return (yield from self._take(waited[0], ttl_s)) if waited else None
             rows = yield self._sql(
                 "UPDATE antiphon_threads SET token = token + 1, until = {now} + ?, ttl = ?"
                 f" WHERE key = ? AND holder = ? AND {_OVER} AND state <> 'deleted'"
@@ -335,11 +347,11 @@ class Leases(Sql):
         yield self._sql(
             "UPDATE antiphon_turns SET state = 'running', token = ?, started = {now} WHERE id = ?"
         ), (token, turn["id"])  # fmt: skip
-        # Whoever left the line without a word does not come back.
+        # Whoever left the line without a word died in it: closed like any turn that did.
         yield (
-            "DELETE FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq < ?"
-            " AND state = 'queued'"
-        ), (turn["tenant"], turn["thread"], turn["seq"])  # fmt: skip
+            "UPDATE antiphon_turns SET state = 'running', token = ?"
+            " WHERE tenant = ? AND thread = ? AND seq < ? AND state = 'queued'"
+        ), (token, turn["tenant"], turn["thread"], turn["seq"])  # fmt: skip
         return Lease(token=token, died=(yield from self._left_running(turn)))
 
     def _left_running(self, turn: Row) -> Transaction[tuple[TurnEntry, ...]]:

@@ -87,7 +87,7 @@ class Lease:
     token: int
     """Grows with each holder; whoever writes under an older one is turned away."""
     died: tuple[TurnEntry, ...] = ()
-    """Turns that were left running when the lease ran out: their processes are gone."""
+    """Turns before it that were left running, or in the line: their processes are gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,11 +195,13 @@ class Turns(Protocol):
         calls: Sequence[Call] = (),
         title: str = "",
         waiting: bool = False,
+        began: bool = True,
         release: bool = True,
     ) -> None:
         """Close a turn and give the lease back, unless the next turn runs on under it.
 
-        `waiting`: something still waits for a person, however this turn ended. Raises LeaseLost.
+        `waiting`: something still waits for a person, however this turn ended. One that never
+        `began` gives its request key back: a retry is run, as nothing was. Raises LeaseLost.
         """
         ...
 
@@ -258,11 +260,11 @@ class Turns(Protocol):
         ...
 
     async def dead(self, *, limit: int = 20) -> list[TurnEntry]:
-        """Return running turns whose lease has run out: their processes are gone."""
+        """Return turns that ran, or waited, in processes that are gone."""
         ...
 
     async def take_over(self, turn: TurnEntry, *, ttl_s: float) -> Lease | None:
-        """Take the lease of a dead turn, to run that turn on; None when somebody else has it."""
+        """Take the lease for a dead turn, to run it on or close it; None: another has it."""
         ...
 
     async def note_call(self, turn: str, token: int, number: int, call: Call) -> None:

@@ -177,7 +177,9 @@ _FENCE = {
     ),
 }
 
-MIGRATIONS = (_TABLES,)
+_LINE = ("CREATE INDEX antiphon_turns_line ON antiphon_turns (until) WHERE state = 'queued'",)
+
+MIGRATIONS = (_TABLES, _LINE)
 """The statements of each version, from 1 on; what has landed is never edited."""
 
 

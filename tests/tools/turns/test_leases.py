@@ -156,12 +156,14 @@ async def test_a_renewed_lease_does_not_lapse(opening: Open) -> None:
     for _ in range(4):
         clock.now += TTL - 1
         assert await store.renew(first.turn, first.lease, ttl_s=TTL) is False
-    assert (await let_in(store)).lease is None
+    waiting = await let_in(store)
+    assert waiting.lease is None
     clock.now += TTL + 1
-    assert [one.id for one in await store.dead()] == [first.turn.id]
+    died = [first.turn.id, waiting.turn.id]
+    assert [one.id for one in await store.dead()] == died
     late = await let_in(store)
     assert late.lease is not None
-    assert [one.id for one in late.lease.died] == [first.turn.id]
+    assert [one.id for one in late.lease.died] == died
 
 
 async def test_an_old_token_changes_nothing(opening: Open) -> None:
@@ -193,7 +195,7 @@ async def test_a_clock_that_is_put_back_does_not_hold_a_thread_for_hours(opening
     store = SqlTurns(await opening(), clock=clock)
     dead, waiter = await let_in(store), await let_in(store)
     clock.now -= 7200
-    assert [one.id for one in await store.dead()] == [dead.turn.id]
+    assert [one.id for one in await store.dead()] == [dead.turn.id, waiter.turn.id]
     third = await let_in(store)
     assert third.lease is not None
     assert third.turn.seq > waiter.turn.seq
@@ -305,6 +307,41 @@ async def test_a_turn_handed_on_keeps_the_lease(opening: Open) -> None:
     assert await store.renew(late.turn, Lease(token=late.lease.token), ttl_s=TTL) is False
     await settled(store, late)
     assert [one.state for one in await store.turns("acme", "t")] == ["failed", "done", "queued"]
+
+
+async def test_who_died_in_the_line_is_left_to_whoever_comes_next(opening: Open) -> None:
+    """Nothing vanishes: the next lease brings them along, as it does those that ran."""
+    clock = Clock()
+    store = SqlTurns(await opening(), clock=clock)
+    first, waiting = await let_in(store), await let_in(store, request_key="k")
+    clock.now += TTL + 1
+    later = await let_in(store)
+    assert later.lease is not None
+    assert [one.id for one in later.lease.died] == [first.turn.id, waiting.turn.id]
+    assert [one.state for one in later.lease.died] == ["running"] * 2
+    died = replace(waiting, lease=later.lease)
+    await settled(store, died, state="failed", result={"answer": ""}, began=False, release=False)
+    again = await let_in(store, request_key="k")
+    assert (again.repeated, again.turn.id == waiting.turn.id) == (False, False)
+    kept = await store.turn("acme", "t", waiting.turn.id)
+    assert kept is not None
+    assert kept.state == "failed"
+
+
+async def test_a_dead_line_is_found_without_a_next_message(opening: Open) -> None:
+    """Its place is taken over by one process, and by none while another runs the thread."""
+    clock = Clock()
+    store, other = [SqlTurns(await opening(), clock=clock) for _ in range(2)]
+    first, waiting = await let_in(store), await let_in(store)
+    assert first.lease is not None
+    clock.now += TTL + 1
+    assert await store.renew(first.turn, first.lease, ttl_s=TTL) is False
+    (dead,) = await store.dead()
+    assert (dead.id, await store.take_over(dead, ttl_s=TTL)) == (waiting.turn.id, None)
+    await settled(store, first)
+    leases = [await one.take_over(dead, ttl_s=TTL) for one in (other, store)]
+    assert [lease is not None for lease in leases] == [True, False]
+    assert await store.dead() == []
 
 
 async def test_dead_turns_come_with_what_they_spent(opening: Open) -> None:
