@@ -135,6 +135,8 @@ async def begun(turning: Turning, after: int = 0) -> AsyncGenerator[Event, None]
     """Wait for the first event: what is refused before anything runs is refused by a status."""
     events = turning.follow(after)
     first = await anext(events, None)
+    while first is not None and first.kind == "waiting":
+        first = await anext(events, None)
 
     async def whole() -> AsyncGenerator[Event, None]:
         try:

@@ -135,15 +135,15 @@ def open_cache(settings: Settings, folder: Path) -> BaseCache[CachedAnswer]:
         return SqliteCache(path=str(path), serde=serializer())
 
 
-async def prune_answers(folder: Path) -> Pruned:
+async def prune_answers(folder: Path, *, dry_run: bool = False) -> Pruned:
     """Delete the answers in `folder` whose time is up, and give their room back to the disk.
 
     Redis does so by itself. Raises StorageError.
     """
-    return await asyncio.to_thread(_prune, folder / ANSWERS)
+    return await asyncio.to_thread(_prune, folder / ANSWERS, dry_run=dry_run)
 
 
-def _prune(path: Path) -> Pruned:
+def _prune(path: Path, *, dry_run: bool) -> Pruned:
     if not path.is_file():
         return Pruned(answers=0, freed_bytes=0)
     before = _size(path)
@@ -154,11 +154,15 @@ def _prune(path: Path) -> Pruned:
     ):
         if not db.execute("select 1 from sqlite_master where name = 'cache'").fetchone():
             return Pruned(answers=0, freed_bytes=0)
-        gone = db.execute("delete from cache where expiry < ?", (now,)).rowcount
+        gone, weigh = db.execute(
+            "select count(*), coalesce(sum(length(val)), 0) from cache where expiry < ?", (now,)
+        ).fetchone()
+        if dry_run or not gone:
+            return Pruned(answers=gone, freed_bytes=weigh)
+        db.execute("delete from cache where expiry < ?", (now,))
         # Another process at work on the file keeps its size, not its rows.
         with suppress(sqlite3.OperationalError):
-            if gone:
-                db.execute("vacuum")
+            db.execute("vacuum")
         # The file itself shrinks only when what stands in the log has been moved over.
         db.execute("pragma wal_checkpoint(truncate)")
     return Pruned(answers=gone, freed_bytes=max(0, before - _size(path)))

@@ -41,8 +41,8 @@ async def sweep(runtime: Runtime, *, dry_run: bool = False, compact: bool = Fals
         logs = runtime.services.assistant.logs
         keep = Keep(days=logs.days, megabytes=logs.megabytes)
         count += await asyncio.to_thread(prune_logs, runtime.folder, keep=keep, dry_run=dry_run)
+        count += (await prune_answers(runtime.folder, dry_run=dry_run)).freed_bytes
         if not dry_run:
-            count += (await prune_answers(runtime.folder)).freed_bytes
             await retention.bury()
             if compact:
                 await retention.compact()

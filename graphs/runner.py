@@ -292,7 +292,10 @@ class Runner:
 
     def _run(self, request: Request, entry: TurnEntry, lease: Lease | None) -> Work:
         async def work(turning: Turning) -> None:
-            held = lease or await self._in_line(entry)
+            held = lease
+            if held is None:
+                turning.tell(Event(kind="waiting"))
+                held = await self._in_line(entry)
             config = self.config(entry, held.token)
             try:
                 await self._run_dead(turning, held, request.context)

@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     """Every `ANTIPHON_*` variable, with the default that needs no server and no key."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ANTIPHON_", env_file=None, extra="ignore", hide_input_in_errors=True
+        env_prefix="ANTIPHON_",
+        env_file=None,
+        env_ignore_empty=True,  # a variable that is set to nothing is not set
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     data_dir: Path = Field(

@@ -23,10 +23,10 @@ MOST_EVENTS = 2000
 class Event:
     """Something that happened while a turn ran."""
 
-    kind: Literal["node", "resumed", "answer", "retract", "turn"]
-    """node: a node finished; resumed: a turn whose process had died is run on, this one or one
-    before it; answer: a piece of the checked answer; retract: the answer is told
-    again from its beginning; turn: the end."""
+    kind: Literal["waiting", "node", "resumed", "answer", "retract", "turn"]
+    """waiting: another turn has the thread; node: a node finished; resumed: a turn whose process
+    had died is run on, this one or one before it; answer: a piece of the checked answer; retract:
+    the answer is told again from its beginning; turn: the end."""
     id: int = 0
     """Counts within the turn, from 1."""
     node: str = ""

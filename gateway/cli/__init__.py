@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None, program: typer.Typer = app) -> 
         code = program(args=given, prog_name="antiphon", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 1
     except (KeyboardInterrupt, click.Abort):
         code = INTERRUPTED
@@ -110,11 +110,22 @@ def _failed(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, AntiphonError):
         fail(error.code, error.message, error.hint, as_json=as_json)
         return 2 if isinstance(error, InputError) else 1
+    if isinstance(error, OSError) and error.strerror:
+        # What the data folder raises is ours by now: this is the output, or a file that was named.
+        _write_no_more()
+        where = f" ({error.filename!r})" if error.filename else ""
+        fail("system", f"the system refused: {error.strerror}{where}", as_json=as_json)
+        return 1
     if _debugging():
         traceback.print_exception(error)
     said = f"internal error: {type(error).__name__}: {error}"
     fail("internal", said, "ANTIPHON_LOG_LEVEL=debug shows the traceback.", as_json=as_json)
     return 1
+
+
+def _write_no_more() -> None:
+    """Keep the interpreter from trying at its end what has just failed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _misused(error: click.ClickException, *, as_json: bool) -> int:

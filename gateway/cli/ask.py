@@ -18,7 +18,7 @@ from antiphon.gateway.cli.options import (
     User,
 )
 from antiphon.gateway.cli.output import emit
-from antiphon.gateway.cli.turns import read_message, show_turn
+from antiphon.gateway.cli.turns import announced, read_message, show_turn
 from antiphon.tools.locales import language_tag
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def ask(
 
 
 async def _ask(message: str, context: Context, thread: str, assistant: Path | None) -> Turn:
+    from antiphon.graphs.turning import outcome
+
     async with opened(assistant) as runtime:
         known_model(runtime, context.model)
-        return await runtime.conversations.ask(message, context=context, thread=thread)
+        talk = runtime.conversations
+        events = talk.stream(message, context=context, thread=thread)
+        return await outcome(announced(events, talk, context))

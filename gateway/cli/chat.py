@@ -24,7 +24,7 @@ from antiphon.gateway.cli.options import (
     User,
 )
 from antiphon.gateway.cli.output import console, emit, fail, visible
-from antiphon.gateway.cli.turns import decode, show_request, show_turn
+from antiphon.gateway.cli.turns import announced, decode, show_request, show_turn
 from antiphon.tools.errors import AntiphonError
 from antiphon.tools.locales import language_tag
 
@@ -148,7 +148,7 @@ class Chat:
     async def _follow(self, events: AsyncIterator[Event]) -> None:
         """Show events as they come; piece by piece where the answer is streamed."""
         said, since = "", perf_counter()
-        async for event in events:
+        async for event in announced(events, self.conversations, self.context):
             if event.kind == "answer":
                 said += event.text
                 self._piece(event.text)

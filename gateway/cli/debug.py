@@ -81,8 +81,10 @@ def _parsed(words: Sequence[str], step: int | None, changes: str | None) -> tupl
         raise InputError(f"cannot read {' '.join(words)!r}", hint=f"Use {SHAPES}.")
     if action and step is None:
         raise InputError(f"`debug {action}` needs --step N", hint=f"`debug {rest[0]}` lists them.")
-    if (changes is None) == (action == "fork"):
-        raise InputError("--set belongs to `debug fork`, which needs it", hint=f"Use {SHAPES}.")
+    if action == "fork" and changes is None:
+        raise InputError("`debug fork` needs --set JSON", hint="`debug replay` changes nothing.")
+    if action != "fork" and changes is not None:
+        raise InputError("--set belongs to `debug fork`", hint=f"Use {SHAPES}.")
     return action, rest[0]
 
 

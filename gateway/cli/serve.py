@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import multiprocessing
 import os
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +79,16 @@ def application() -> Starlette:
     from antiphon.graphs.settings import read_settings
 
     settings = read_settings()
+    threading.Thread(target=_end_with_parent, name="antiphon-parent", daemon=True).start()
     return create_app(settings, settings.assistant)
+
+
+def _end_with_parent() -> None:
+    """Stop a worker, in order, when the process that started it was killed: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def require_keys(host: str, *, keys: bool) -> None:

@@ -10,12 +10,21 @@ from antiphon.gateway.cli.output import console, visible
 from antiphon.tools.errors import MessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
+    from antiphon.graphs.threads import Conversations, Event
     from antiphon.graphs.turns import Turn
+    from antiphon.nodes.state import Context
 
 LONGEST_HEADING = 120
 """Characters of a source's heading that are shown."""
+QUIET_S = 1.5
+"""How long a message waits for its thread before a person is told."""
+WAITING = (
+    "Waiting: an earlier message of this thread is still being answered, or was cut off a moment"
+    " ago ..."
+)
+CUT_OFF = "An earlier message of this thread was cut off; it is brought to its end first ..."
 
 
 def read_message(text: str) -> str:
@@ -52,6 +61,43 @@ def decode(raw: bytes) -> str:
     if not message.strip():
         raise MessageError("the message is empty", hint='Try `antiphon ask "your question"`.')
     return message
+
+
+async def announced(
+    events: AsyncIterator[Event], talk: Conversations, context: Context
+) -> AsyncIterator[Event]:
+    """Yield a turn's events; standard error hears what it waits for and what was made up for."""
+    import asyncio
+
+    from antiphon.graphs.turning import outcome
+
+    cut: list[str] = []
+    note: asyncio.TimerHandle | None = None
+    try:
+        async for event in events:
+            if note is not None:
+                note.cancel()
+            if event.kind == "waiting":
+                note = asyncio.get_running_loop().call_later(QUIET_S, _note, WAITING)
+            elif event.kind == "resumed":
+                _note(CUT_OFF)
+                cut.append(event.text)
+            elif event.turn is not None:
+                for name in cut:
+                    if name == event.turn.turn_id:
+                        continue
+                    thread = event.turn.thread_id
+                    late = await talk.follow(context=context, thread=thread, turn=name)
+                    earlier = await outcome(late.follow())
+                    _note(f"The message that was cut off: {earlier.answer or earlier.outcome}")
+            yield event
+    finally:
+        if note is not None:
+            note.cancel()
+
+
+def _note(text: str) -> None:
+    console(error=True).print(visible(text), style="dim")
 
 
 def show_turn(turn: Turn, *, flags: Mapping[str, str], answer: bool = True) -> None:

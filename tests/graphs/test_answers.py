@@ -16,7 +16,7 @@ from langgraph.cache.base import BaseCache
 from processes import free_ports
 from redis_process import Redis
 
-from antiphon.graphs.answers import ANSWERS, RedisAnswers, open_cache, prune_answers
+from antiphon.graphs.answers import ANSWERS, Pruned, RedisAnswers, open_cache, prune_answers
 from antiphon.graphs.compiled import compile_conversation
 from antiphon.graphs.settings import Settings
 from antiphon.nodes.state import Context, Input
@@ -153,13 +153,15 @@ async def test_expired_answers_are_swept(tmp_path: Path) -> None:
     await cache.aset({(("acme",), f"old{n}"): (long, 0) for n in range(200)})
     await cache.aset({KEY: (ANSWER, 60), (("acme",), "for ever"): (ANSWER, None)})
     await asyncio.sleep(0.01)
+    would = await prune_answers(tmp_path, dry_run=True)
+    assert (would.answers, would.freed_bytes > 1_000_000) == (200, True)
     done = await prune_answers(tmp_path)
     assert done.answers == 200
     assert done.freed_bytes > 1_000_000
     assert await cache.aget([KEY]) == {KEY: ANSWER}
     with closing(sqlite3.connect(tmp_path / ANSWERS)) as db:
         assert db.execute("select count(*) from cache").fetchone() == (2,)
-    assert (await prune_answers(tmp_path)).answers == 0
+    assert await prune_answers(tmp_path) == Pruned(answers=0, freed_bytes=0)
 
 
 async def test_nothing_to_sweep(tmp_path: Path) -> None:

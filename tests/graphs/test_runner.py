@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -461,52 +462,45 @@ async def test_a_done_call_is_not_made_again(tmp_path: Path) -> None:
     assert len(ran(tmp_path)) == 1
 
 
-async def died_in_line(talk: Conversations, folder: Path, key: str = "") -> str:
-    """Have a process die whose message waited behind one of ours; return its turn."""
-    process = child(folder, "never", key)
+async def died_in_line(talk: Conversations, folder: Path) -> str:
+    """Have a process die whose message waited for the thread; return its turn."""
+    held = await talk.turns.open(
+        turn=uuid.uuid4().hex, tenant="acme", thread="t", owner="alice", kind="message", ttl_s=60
+    )
+    process = child(folder, "never", "key")
     async with asyncio.timeout(30):
         while len(known := await entries(talk)) < 2:  # noqa: ASYNC110 - another process makes it so
             await asyncio.sleep(0.05)
     process.kill()
     await asyncio.to_thread(process.communicate)
+    await talk.turns.leave(held.turn, held.lease)
     return known[1].id
 
 
 async def test_a_killed_waiter_is_not_stuck(tmp_path: Path) -> None:
     """Its message is sent again under the same key, and runs."""
-    knowledge = SlowKnowledge()
-    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
-        running = await talk.start("Am I first here?", context=ME, thread="t")
-        await knowledge.searching()
-        await died_in_line(talk, tmp_path, "key")
-        knowledge.go.set()
-        await events(running)
+    async with Opened(tmp_path, fake_services(), PACE) as talk:
+        dead = await died_in_line(talk, tmp_path)
         turn = await talk.ask(QUESTION, context=ME, thread="t", request_key="key")
         states = [one.state for one in await entries(talk)]
-    assert turn.outcome == "answered"
-    assert states == ["done", "done"]
+    assert (turn.outcome, turn.turn_id) == ("answered", dead)
+    assert states == ["done"]
 
 
 @pytest.mark.parametrize("comer", ["take_up", "message", "retry", "cancel"])
 async def test_a_message_that_died_in_the_line_is_closed(tmp_path: Path, comer: str) -> None:
     """It was never begun: closed as failed, or as stopped, and a retry of it is run anew."""
-    knowledge = SlowKnowledge()
-    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
-        running = await talk.start("Am I first here?", context=ME, thread="t")
-        await knowledge.searching()
-        dead = await died_in_line(talk, tmp_path, "key")
-        knowledge.go.set()
-        await events(running)
+    async with Opened(tmp_path, fake_services(), PACE) as talk:
+        dead = await died_in_line(talk, tmp_path)
         await asyncio.sleep(PACE.lease + 0.2)
         if comer == "message":
-            turning = await talk.start("And a rug?", context=ME, thread="t")
-            told = await events(turning)
+            told = await events(await talk.start("And a rug?", context=ME, thread="t"))
             assert [event.text for event in told if event.kind == "resumed"] == [dead]
         else:
             if comer == "cancel":
                 await talk.cancel(context=ME, thread="t", turn=dead)
             assert await talk.runner.take_up() == 1
-        closed = (await entries(talk))[1]
+        closed = (await entries(talk))[0]
         said = await events(await talk.follow(context=ME, thread="t", turn=dead))
         if comer == "retry":
             again = await talk.ask(QUESTION, context=ME, thread="t", request_key="key")

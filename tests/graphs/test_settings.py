@@ -55,3 +55,13 @@ def test_a_url_that_cannot_be_taken_apart_is_refused_unrepeated(
 def test_urls_are_taken(url: str) -> None:
     """With a name and password, of Weaviate Cloud by its host alone, or none at all."""
     assert Settings(model_url=url, weaviate_url=url).weaviate_url == url
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As deployment files write what they leave out; an empty folder is not the current one."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ANTIPHON_{name.upper()}", raising=False)
+    bare = read_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"ANTIPHON_{name.upper()}", "")
+    assert read_settings() == bare

@@ -160,8 +160,15 @@ def test_a_turn_that_is_cut_off(lanterns: Shop, hanging: Provider, how: signal.S
     done = ended(process)
     assert time.monotonic() - began < 10
     check_cut_off(done, how)
-    turn = lanterns.answer("When does the shop open?", *who)
+    went_on = lanterns.here("ask", "When does the shop open?", *who)
+    turn = went_on.json
     assert (turn["outcome"], turn["degraded_because"]) == ("answered", None)
+    told = [line.split(":")[0] for line in went_on.err.splitlines()]
+    assert [line.split(";")[0] for line in told] == (
+        ["Waiting", "An earlier message of this thread was cut off", "The message that was cut off"]
+        if how == signal.SIGKILL
+        else []
+    )
     assert "10 in the morning" in turn["answer"]
     said = lanterns.messages("t", "--user", "alice")
     assert [words for role, words in said if role == "user"] == [

@@ -4,12 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
+from antiphon.gateway.cli import turns as cli_turns
 from antiphon.gateway.cli.chat import Chat
 from antiphon.gateway.cli.turns import show_turn
 from antiphon.graphs.threads import Event
+from antiphon.graphs.turning import Turning
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import MessageError
@@ -60,6 +63,7 @@ class Talks:
     """Conversations that answer from a script."""
 
     turns: list[Turn]
+    waits_s: float | None = None
     asked: list[str] = field(default_factory=list)
     decided: list[tuple[bool, str]] = field(default_factory=list)
 
@@ -83,9 +87,21 @@ class Talks:
 
     async def _events(self) -> AsyncIterator[Event]:
         turn = self.turns.pop(0)
+        if self.waits_s is not None:
+            yield Event(kind="waiting")
+            await asyncio.sleep(self.waits_s)
+            yield Event(kind="resumed", text="cut")
         yield Event(kind="node", node="respond")
         yield Event(kind="answer", text=turn.answer)
         yield Event(kind="turn", turn=turn)
+
+    async def follow(self, *, context: Context, thread: str, turn: str) -> Turning:
+        """Return the turn that was cut off, brought to its end."""
+        entry: Any = None
+        turning = Turning(entry=entry)
+        turning.tell_turn(replace(ANSWER, answer="Yes, it is.", turn_id=turn))
+        turning.end()
+        return turning
 
     async def messages(self, *, context: Context, thread: str) -> list[dict[str, str]]:
         return [{"role": "user", "content": text} for text in self.asked]
@@ -98,7 +114,12 @@ Lines = Callable[..., Talks]
 def say() -> Lines:
     """Type lines into a chat that answers with the given turns."""
 
-    def run(*lines: str, turns: tuple[Turn, ...] = (), as_json: bool = False) -> Talks:
+    def run(
+        *lines: str,
+        turns: tuple[Turn, ...] = (),
+        as_json: bool = False,
+        waits_s: float | None = None,
+    ) -> Talks:
         waiting: Iterator[str] = iter(lines)
 
         def read(prompt: str) -> str:
@@ -107,7 +128,7 @@ def say() -> Lines:
             except StopIteration:
                 raise EOFError from None
 
-        talks = Talks(list(turns))
+        talks = Talks(list(turns), waits_s)
         Chat(
             conversations=talks,  # type: ignore[arg-type]  # a fake of the part that is used
             context=Context(),
@@ -119,6 +140,28 @@ def say() -> Lines:
         return talks
 
     return run
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_message_waits_for_is_told(
+    say: Lines,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    as_json: bool,
+) -> None:
+    """A wait that lasts, a message that was cut off, and its answer; beside standard output."""
+    monkeypatch.setattr(cli_turns, "QUIET_S", 0.01)
+    say("How long?", turns=(ANSWER,), waits_s=0.05, as_json=as_json)
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in err.splitlines() if "respond" not in line] == [
+        "Waiting:",
+        "An",
+        "The",
+    ]
+    assert err.rstrip().endswith("Yes, it is.")
+    assert "cut off" not in out
+    say("How long?", turns=(ANSWER,), waits_s=0.0, as_json=as_json)
+    assert "Waiting:" not in capsys.readouterr().err
 
 
 def test_a_turn_shows_nodes_answer_and_sources(

@@ -18,7 +18,7 @@ import pytest
 from antiphon.tools.errors import StorageError, StorageUnwritable
 from antiphon.tools.notes import locked
 from antiphon.tools.resilience import Switch, Switches
-from antiphon.tools.telemetry.incidents import HOLD_S, Incident, IncidentLog
+from antiphon.tools.telemetry.incidents import HOLD_S, Incident, IncidentLog, stamp
 from antiphon.tools.telemetry.jsonl import append_line, read_lines
 from antiphon.tools.telemetry.standing import Standing
 
@@ -125,7 +125,8 @@ class TestLog:
         """Also where nobody wrote that it is: its time is up."""
         await log.begin(INCIDENT)
         clock.pass_s(HOLD_S)
-        assert await log.begin(replace(INCIDENT, id="i2"))
+        assert not await log.begin(replace(INCIDENT, id="i2"))
+        assert await log.begin(replace(INCIDENT, id="i2", opened=stamp(clock())))
 
     async def test_a_change_of_what_has_changed_meanwhile_is_none(self, log: IncidentLog) -> None:
         """Of two processes that end an incident, one does."""
