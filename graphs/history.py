@@ -184,9 +184,9 @@ class History:
             "configurable": {**config["configurable"], "checkpoint_ns": ""},
             "metadata": config["metadata"],
         }
-        await saver.aput(
-            place, checkpoint, {**found.metadata}, dict(checkpoint["channel_versions"])
-        )
+        # Of this turn and under its lease, whatever is written of the original's.
+        metadata: Any = {**found.metadata, **config["metadata"]}
+        await saver.aput(place, checkpoint, metadata, dict(checkpoint["channel_versions"]))
         if changed and not recovering and ran:
             await self._graph.aupdate_state(config, dict(changed), as_node=ran)
 

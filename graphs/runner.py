@@ -23,10 +23,16 @@ from antiphon.graphs.ordered import keep_order
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.settling import Graph, Settlement
 from antiphon.graphs.turning import Event, Turning
-from antiphon.graphs.turns import Turn
+from antiphon.graphs.turns import Turn, never_ran
 from antiphon.nodes.account import Ended
 from antiphon.nodes.state import Context, Input
-from antiphon.tools.errors import AntiphonError, LeaseLost, StorageError, ThreadBusy
+from antiphon.tools.errors import (
+    AntiphonError,
+    LeaseLost,
+    StorageError,
+    ThreadBusy,
+    TurnStopped,
+)
 from antiphon.tools.turns.current import CURRENT, Running
 from antiphon.tools.turns.records import Lease, TurnEntry
 from antiphon.tools.turns.sql import key_of
@@ -53,6 +59,9 @@ class Pace:
 
 DEFAULT_PACE = Pace()
 POLL_S = 0.05
+MOST_TRIES = 2
+"""How often a turn is run on whose process died: it may be the turn that kills it."""
+NOT_BEGUN = "its process ended before it began"
 FOLLOW_S = 0.25
 """How often a turn that another process runs is looked at."""
 
@@ -290,25 +299,31 @@ class Runner:
             return self._run(request, known, None)
         return None
 
-    def _run(self, request: Request, entry: TurnEntry, lease: Lease | None) -> Work:
+    def _run(
+        self, request: Request, entry: TurnEntry, lease: Lease | None, *, late: bool = False
+    ) -> Work:
         async def work(turning: Turning) -> None:
-            held = lease
-            if held is None:
-                turning.tell(Event(kind="waiting"))
-                held = await self._in_line(entry)
-            config = self.config(entry, held.token)
+            held = [lease] if lease is not None else []
             try:
-                await self._run_dead(turning, held, request.context)
+                if not held:
+                    turning.tell(Event(kind="waiting"))
+                    await self._in_line(entry, held)
+                config = self.config(entry, held[0].token)
+                await self._run_dead(turning, held[0], request.context)
                 with storage_errors():
                     given = await request.prepare(config)
-            except BaseException:
+            except BaseException as error:
+                stopped = never_ran(entry) if _asked_to_stop(turning, error) else None
+                kept = None if stopped is None else stopped.as_json()
                 with suppress(StorageError):
-                    await _surely(self.turns.leave(entry, held))
-                raise
-            turn = await self._graph(
-                turning, self._running(entry, held), given, config, request.context
-            )
-            turning.tell_turn(turn)
+                    await _surely(self.turns.leave(entry, *held, stopped=kept))
+                if stopped is None:
+                    raise
+                return turning.tell_turn(stopped)
+            behind = late or lease is None or bool(lease.died)
+            running = self._running(entry, held[0], late=behind)
+            turn = await self._graph(turning, running, given, config, request.context)
+            return turning.tell_turn(turn)
 
         return work
 
@@ -319,7 +334,8 @@ class Runner:
             context = Context(tenant=entry.tenant, user=entry.owner)
             await self._run_dead(turning, lease, context)
             if request is not None and not await self._began(entry, lease):
-                return await self._run(request, entry, replace(lease, died=()))(turning)
+                alone = replace(lease, died=())
+                return await self._run(request, entry, alone, late=True)(turning)
             turning.tell(Event(kind="resumed", text=entry.id))
             turn = await self._resume(turning, entry, lease, context, release=True)
             turning.tell_turn(turn)
@@ -336,39 +352,34 @@ class Runner:
             if turning.cancelled or turning.handed_over:
                 raise asyncio.CancelledError
 
-    async def _in_line(self, entry: TurnEntry) -> Lease:
-        """Wait for the thread. Raises ThreadBusy after the bounded wait."""
+    async def _in_line(self, entry: TurnEntry, held: list[Lease]) -> None:
+        """Wait for the thread and put its lease into `held`, also where the waiting is cancelled.
+
+        Raises ThreadBusy after the bounded wait, TurnStopped.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._pace.patience
-        lease: Lease | None = None
-        try:
-            while True:
-                lease = await self._acquired(entry)
-                if lease is not None or loop.time() > until:
-                    break
-                await asyncio.sleep(POLL_S)
-        finally:
-            if lease is None:
-                with suppress(StorageError):
-                    await _surely(self.turns.leave(entry))
-        if lease is None:
-            raise ThreadBusy(
-                f"thread {entry.thread!r} is still answering an earlier message",
-                hint="Wait for its answer, or stop it, and send the message again.",
-            )
-        return lease
 
-    async def _acquired(self, entry: TurnEntry) -> Lease | None:
-        trying = asyncio.ensure_future(self.turns.acquire(entry, ttl_s=self._pace.lease))
-        try:
-            return await asyncio.shield(trying)
-        except asyncio.CancelledError:
-            # It may have got the lease meanwhile, and must not keep it.
-            with suppress(AntiphonError):
-                late = await _surely(trying)
-                if late is not None:
-                    await _surely(self.turns.leave(entry, late))
-            raise
+        async def acquire() -> None:
+            lease = await self.turns.acquire(entry, ttl_s=self._pace.lease)
+            held.extend([lease] if lease is not None else [])
+
+        while True:
+            trying = asyncio.ensure_future(acquire())
+            try:
+                await asyncio.shield(trying)
+            except asyncio.CancelledError:
+                with suppress(AntiphonError):
+                    await _surely(trying)
+                raise
+            if held:
+                return
+            if loop.time() > until:
+                raise ThreadBusy(
+                    f"thread {entry.thread!r} is still answering an earlier message",
+                    hint="Wait for its answer, or stop it, and send the message again.",
+                )
+            await asyncio.sleep(POLL_S)
 
     async def _resume(
         self, turning: Turning, entry: TurnEntry, lease: Lease, context: Context, *, release: bool
@@ -378,11 +389,12 @@ class Runner:
         config = self.config(entry, lease.token)
         if await self.turns.renew(entry, lease, ttl_s=self._pace.lease):
             return await self._settle(turning, running, config, "cancelled", release=release)
-        if not await self._began(entry, lease):
+        began = await self._began(entry, lease)
+        if not began or await self.turns.tried(entry) > MOST_TRIES:
+            why = "its process ended each time it was run" if began else NOT_BEGUN
             return await self._settle(
-                turning, running, config, "failed",
-                release=release, why="its process ended before it began", began=False,
-            )  # fmt: skip
+                turning, running, config, "failed", release=release, why=why, began=began
+            )
         own = replace(context, user=entry.owner, **_turned(entry))
         return await self._graph(turning, running, None, config, own, release=release)
 
@@ -392,10 +404,11 @@ class Runner:
         keep_order(snapshot.config)
         return dict(snapshot.metadata or {}).get("turn") == entry.id
 
-    def _running(self, entry: TurnEntry, lease: Lease) -> Running:
+    def _running(self, entry: TurnEntry, lease: Lease, *, late: bool = True) -> Running:
         return Running(
             turn=entry,
             token=lease.token,
+            late=late,
             store=self.turns,
             origin=str(entry.knobs.get("origin") or ""),
             live=bool(entry.knobs.get("live")),
@@ -433,6 +446,8 @@ class Runner:
         except GraphRecursionError:
             why = "it took more steps than a turn may"
             return await self._settle(turning, running, config, "failed", release=release, why=why)
+        except TurnStopped:
+            return await self._settle(turning, running, config, "cancelled", release=release)
         except LeaseLost:
             await self._deleted(running)
             raise
@@ -505,6 +520,18 @@ class Runner:
         with suppress(StorageError):
             if await self.turns.turn(entry.tenant, entry.thread, entry.id) is None:
                 await self._settlement.account(running, {}, Ended(state="cancelled"))
+
+
+def _asked_to_stop(turning: Turning, error: BaseException) -> bool:
+    """Say whether a turn ends because somebody asked for it; then it is not being cancelled."""
+    if isinstance(error, TurnStopped):
+        return True
+    task = asyncio.current_task()
+    asked = turning.cancelled and not turning.handed_over
+    if not asked or not isinstance(error, asyncio.CancelledError) or task is None:
+        return False
+    task.uncancel()
+    return True
 
 
 async def _surely(work: Coroutine[Any, Any, Result] | asyncio.Future[Result]) -> Result:

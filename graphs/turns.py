@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -97,6 +97,12 @@ def turn_of(snapshot: StateSnapshot, *, entry: TurnEntry, own: bool = True) -> T
         cached=state.get("cached", False),
         steps_ms={step["node"]: step["ms"] for step in trail},
     )
+
+
+def never_ran(entry: TurnEntry) -> Turn:
+    """Return a turn that was stopped before it ran."""
+    nothing = StateSnapshot({}, (), {}, None, None, None, (), ())
+    return replace(turn_of(nothing, entry=entry), outcome="cancelled")
 
 
 def as_json(value: object) -> JsonValue:

@@ -25,6 +25,7 @@ from antiphon.nodes.state import (
 )
 from antiphon.tools.guards import Rail, Subject, Verdict, Violation
 from antiphon.tools.toolbox.approval import decision
+from antiphon.tools.turns.current import CURRENT
 
 SMALL_TALK = "small_talk"
 """Marks an answer to what asked for nothing: a follow-up does not lean on it."""
@@ -88,6 +89,10 @@ def _miscounted(count: int) -> tuple[Violation, ...]:
 def _decided(state: State, said: str, languages: Sequence[str], now: float) -> Update:
     """Read the message as the decision that is waited for, if it is one."""
     approval = state.get("awaiting")
+    running = CURRENT.get()
+    if running is not None and running.late:
+        # Sent while another turn had the thread: nobody says yes to what they have not seen.
+        return {}
     # While a question of another kind is open too, a yes may be meant for that one.
     open_question = state.get("pending") is not None
     approved = decision(said, languages) if approval is not None and not open_question else None

@@ -27,6 +27,7 @@ AntiphonError
 │   ├── StorageBusy       another process holds the lock (retryable)
 │   ├── StorageUnavailable  the database server is down or too slow (retryable)
 │   └── LeaseLost         another process runs this thread now
+│       └── TurnStopped   somebody asked for the turn to be stopped
 ├── ToolFailure           a tool raised, hung or is switched off
 └── GuardBroken           a guard itself failed
 """
@@ -223,6 +224,12 @@ class LeaseLost(StorageError):
     """The thread was deleted, or another process took it over; nothing more is written."""
 
     code = "lease_lost"
+
+
+class TurnStopped(LeaseLost):
+    """Somebody asked for the turn to be stopped: it goes no further."""
+
+    code = "turn_stopped"
 
 
 class StorageUnavailable(StorageError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +25,12 @@ from langchain_core.tools import BaseTool, tool
 from antiphon.graphs.assistant import ApprovalsForm
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
+from antiphon.graphs.turning import outcome
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import InputError, NotPending, UnknownThread
 from antiphon.tools.guards import Subject, Verdict, Violation
-from antiphon.tools.toolbox import Caller, Plan, ToolCall, ToolResult, ToolSpec
+from antiphon.tools.toolbox import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
 
 ME = Context(tenant="acme", user="alice")
 QUESTION = "How long can I take to return a lamp?"
@@ -69,6 +72,54 @@ async def test_a_call_that_needs_a_yes_pauses_the_turn(opening: Opening) -> None
     assert (await talk.messages(context=ME, thread="t"))[-1]["content"] == turn.answer
     assert (await talk.threads(context=ME)).threads[0].waiting
     assert box.ran == []
+
+
+class SlowCalls(FakeToolbox):
+    """Leads to two calls that need a yes each; a call takes as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(approval=True)
+        self.calling, self.go = asyncio.Event(), asyncio.Event()
+
+    async def choose(
+        self, text: str, *, turn: str, among: Sequence[str] = (), pending: Missing | None = None
+    ) -> Plan:
+        """Plan both."""
+        return Plan(
+            calls=tuple(
+                ToolCall(
+                    id=f"{turn}-{order}",
+                    name="note_return",
+                    arguments={"order_id": order},
+                    idempotency_key=f"{turn}-{order}",
+                )
+                for order in ("LL-10001", "LL-99999")
+            )
+        )
+
+    async def execute(self, call: ToolCall, *, caller: Caller) -> ToolResult:
+        """Wait, then run."""
+        self.calling.set()
+        await self.go.wait()
+        return await super().execute(call, caller=caller)
+
+
+async def test_a_yes_that_was_sent_too_early_decides_nothing(opening: Opening) -> None:
+    """Of two yeses one behind the other the second did not see what it would approve."""
+    box = SlowCalls()
+    talk = await opening(waits(toolbox=box)[1])
+    await planned(talk)
+    first = await talk.start("yes", context=ME, thread="t")
+    await box.calling.wait()
+    second = await talk.start("yes", context=ME, thread="t")
+    box.go.set()
+    asked, again = [await outcome(one.follow()) for one in (first, second)]
+    assert asked.answer.endswith("Note the return of LL-99999?")
+    assert (again.outcome, again.path[-2:]) == ("awaiting_approval", ("remind", "account"))
+    assert [call.arguments["order_id"] for call in box.ran] == ["LL-10001"]
+    turn = await talk.ask("yes", context=ME, thread="t")
+    assert turn.outcome == "answered"
+    assert [call.arguments["order_id"] for call in box.ran] == ["LL-10001", "LL-99999"]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +339,7 @@ class TwoCalls(FakeToolbox):
 
 async def test_each_planned_call_is_asked_for_by_itself(opening: Opening) -> None:
     """A yes to the first runs the first alone; the second is then shown under its own name."""
-    box = TwoCalls()
+    box = SlowCalls()
     _, services = waits(toolbox=box)
     talk = await opening(services)
     _, first = await planned(talk)

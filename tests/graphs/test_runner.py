@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from antiphon.tools.errors import (
     StorageError,
     ThreadBusy,
 )
+from antiphon.tools.intent import Intent
 from antiphon.tools.models import Reply, Selection
 from antiphon.tools.retrieval import Hit, Where
 from antiphon.tools.turns.records import TurnEntry
@@ -76,6 +77,19 @@ class SlowKnowledge(FakeKnowledge):
 
     async def searching(self) -> None:
         await until(lambda: bool(self.busy))
+
+
+@dataclass
+class SlowIntents(FakeIntents):
+    """Reads a message once it is let go."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def classify(self, text: str, *, among: Sequence[str] = ()) -> Intent:
+        self.begun.set()
+        await self.go.wait()
+        return await super().classify(text, among=among)
 
 
 @dataclass
@@ -198,11 +212,58 @@ async def test_a_waiting_message_is_cancelled_from_another_process(tmp_path: Pat
         waiting = await one.start("And a rug?", context=ME, thread="t")
         await knowledge.searching()
         await other.cancel(context=ME, thread="t", turn=waiting.entry.id)
-        with pytest.raises(ThreadBusy):
-            await events(waiting)
+        assert last(await events(waiting)).outcome == "cancelled"
         knowledge.go.set()
         await events(running)
-        assert [one.state for one in await entries(one)] == ["done"]
+        assert [one.state for one in await entries(one)] == ["done", "cancelled"]
+
+
+@pytest.mark.parametrize("place", ["running", "in the line"])
+async def test_a_cancelled_request_is_not_run_by_a_retry(tmp_path: Path, place: str) -> None:
+    """The same key again is told that it was stopped."""
+    knowledge = SlowKnowledge()
+    async with Opened(tmp_path, fake_services(knowledge=knowledge), PACE) as talk:
+        ahead = await talk.start("First!", context=ME, thread="t") if place != "running" else None
+        mine = await talk.start(QUESTION, context=ME, thread="t", request_key="k")
+        await knowledge.searching()
+        await talk.cancel(context=ME, thread="t", turn=mine.entry.id)
+        knowledge.go.set()
+        if ahead is not None:
+            await events(ahead)
+        again = await talk.ask(QUESTION, context=ME, thread="t", request_key="k")
+    assert (again.outcome, again.turn_id) == ("cancelled", mine.entry.id)
+
+
+async def test_a_turn_that_was_stopped_elsewhere_calls_nothing(tmp_path: Path) -> None:
+    """The call is not made although its runner has not heard of it yet."""
+    box, intents = FakeToolbox(), SlowIntents([ACTION])
+    calm = replace(PACE, lease=30.0, beat=20.0)
+    services = fake_services(toolbox=box, intents=intents)
+    async with two(tmp_path, services, calm) as (one, other):
+        turning = await one.start("send it back", context=ME, thread="t")
+        await intents.begun.wait()
+        await other.cancel(context=ME, thread="t", turn=turning.entry.id)
+        intents.go.set()
+        assert last(await events(turning)).outcome == "cancelled"
+        assert [each.state for each in await entries(one)] == ["cancelled"]
+        assert await one.turns.effects("acme", "t") == []
+    assert box.ran == []
+
+
+async def test_a_turn_that_kills_its_process_is_closed(tmp_path: Path) -> None:
+    """It is run on twice; then it has failed, and the thread goes on without it."""
+    for _ in range(3):
+        await killed(tmp_path, "node", "key")
+    async with Opened(tmp_path, fake_services(), PACE) as talk:
+        assert await talk.runner.take_up() == 1
+        dead = await talk.last(context=ME, thread="t")
+        states = [one.state for one in await entries(talk)]
+        turn = await talk.ask("And a rug?", context=ME, thread="t")
+    assert (states, dead.degraded_because) == (
+        ["failed"],
+        "its process ended each time it was run",
+    )
+    assert turn.outcome == "answered"
 
 
 async def test_a_caller_that_gives_up_while_it_is_let_in_leaves_nothing(tmp_path: Path) -> None:
@@ -569,8 +630,9 @@ async def test_cancelling_while_what_died_is_run_on_spares_what_died(tmp_path: P
         knowledge.go.set()
         await stopping
         told = await events(turning)
-        assert [event.kind for event in told] == ["resumed"]
-        assert [one.state for one in await entries(talk)] == ["done"]
+        assert told[0].kind == "resumed"
+        assert last(told).outcome == "cancelled"
+        assert [one.state for one in await entries(talk)] == ["done", "cancelled"]
         began = time.perf_counter()
         await talk.ask("And a rug?", context=ME, thread="t")
     assert time.perf_counter() - began < PACE.lease

@@ -27,6 +27,8 @@ class Running:
     """The thread that this one replays; empty for a turn of its own."""
     live: bool = False
     """Whether a replay may really change things."""
+    late: bool = True
+    """Whether the message may have been sent before what stands in the thread now was shown."""
 
     @property
     def replay(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from antiphon.tools.errors import TurnStopped
 from antiphon.tools.turns.database import Row, Statement, Transaction
 from antiphon.tools.turns.records import Call, Decided, Effect
 from antiphon.tools.turns.sql import Sql, dumped, effect_of, key_of, lost
@@ -28,7 +29,7 @@ class Deeds(Sql):
         """Note an effect that waits for a person."""
         await self._run(self._plan(effect))
 
-    async def begin(self, effect: Effect, *, token: int, again: int = 0) -> Effect:
+    async def begin(self, effect: Effect, *, token: int, again: int = 0, turn: str = "") -> Effect:
         """Claim an effect before its call: return it as it stood before."""
 
         def work() -> Transaction[Effect]:
@@ -41,6 +42,9 @@ class Deeds(Sql):
                 )
                 if not held:
                     raise lost()
+                stop = yield "SELECT id FROM antiphon_turns WHERE id = ? AND stop = 1", (turn,)
+                if stop:
+                    raise TurnStopped("the turn was stopped before the call went out")
             yield from self._plan(effect)
             # What it was called with is never written over: another call is another effect.
             claimed = yield self._sql(
@@ -55,7 +59,10 @@ class Deeds(Sql):
             )  # fmt: skip
             if claimed:
                 return effect
-            return effect_of((yield from self._effect_row(effect.tenant, effect.key))[0])
+            found = yield from self._effect_row(effect.tenant, effect.key)
+            if not found:
+                raise lost()
+            return effect_of(found[0])
 
         return await self._run(work(), durable=True)
 

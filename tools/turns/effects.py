@@ -52,7 +52,8 @@ class Effects(Protocol):
 
         `again`: a person who knew that it had gone out so often said to make it once more.
 
-        Raises LeaseLost: another process runs this thread; nothing was called.
+        Raises LeaseLost: another process runs this thread, or the turn was stopped; nothing was
+        called.
         """
         ...
 
@@ -95,7 +96,8 @@ class KeptEffects:
             call = replace(call, idempotency_key=_rekeyed(call, running))
         effect = _effect(call, caller, turn)
         token = running.token if running else 0
-        before = await self._turns.begin(effect, token=token, again=again)
+        turn = running.turn.id if running else ""
+        before = await self._turns.begin(effect, token=token, again=again, turn=turn)
         if before.state == "done" and before.result is not None:
             return _RESULT.validate_python(before.result)
         if before.out:
@@ -104,7 +106,7 @@ class KeptEffects:
                 return None
             effect = replace(effect, arguments=before.arguments)
             call = replace(call, arguments=before.arguments)
-            await self._turns.begin(effect, token=token, again=before.attempts)
+            await self._turns.begin(effect, token=token, again=before.attempts, turn=turn)
         result = await execute(call)
         after = replace(effect, state=_state_after(spec, result), result=asdict(result))
         # What was done is told even when it cannot be noted now; the row still says `started`.

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from antiphon.tools.errors import LeaseLost, RequestKeyReused, ThreadBusy
+from antiphon.tools.errors import LeaseLost, RequestKeyReused, TurnStopped
 from antiphon.tools.turns.database import Row, Transaction
 from antiphon.tools.turns.deeds import written_call
 from antiphon.tools.turns.records import Call, Lease, Opened, TurnEntry, TurnState
@@ -97,7 +97,7 @@ class Leases(Sql):
             if rows[0]["state"] != "queued":
                 raise LeaseLost("another process runs the turn now")
             if rows[0]["stop"]:
-                raise ThreadBusy("the turn was stopped before it ran")
+                raise TurnStopped("the turn was stopped before it ran")
             return (yield from self._take(rows[0], ttl_s))
 
         return await self._run(work())
@@ -161,14 +161,16 @@ class Leases(Sql):
                 raise lost()
             for number, call in enumerate(calls):
                 yield written_call(turn.id, lease.token, number, call)
-            yield self._sql(
+            written = yield self._sql(
                 "UPDATE antiphon_turns SET state = ?, outcome = ?, result = ?, checkpoint = ?,"
                 " request_key = CASE WHEN ? = 1 THEN request_key ELSE '' END,"
-                " ended = {now} WHERE id = ? AND token <= ?"
+                " ended = {now} WHERE id = ? AND token <= ? RETURNING id"
             ), (
                 state, outcome, None if result is None else dumped(dict(result)), checkpoint,
                 int(began), turn.id, lease.token,
             )  # fmt: skip
+            if not written:
+                raise lost()
             if state == "awaiting" or not waits:
                 # What waited for a person was decided by now, or waits on under this turn's name.
                 yield (
@@ -180,16 +182,27 @@ class Leases(Sql):
 
         await self._run(work())
 
-    async def leave(self, turn: TurnEntry, lease: Lease | None = None) -> None:
+    async def leave(
+        self,
+        turn: TurnEntry,
+        lease: Lease | None = None,
+        *,
+        stopped: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         """Take back a turn that never ran, with the lease it may have got."""
 
         def work() -> Transaction[None]:
             yield from self._lock(turn.tenant, turn.thread)
-            if lease is None:
-                # Another process may have inherited the place, and run the turn meanwhile.
-                yield "DELETE FROM antiphon_turns WHERE id = ? AND state = 'queued'", (turn.id,)
-            elif (yield from self._give_back(turn, lease)):
-                yield "DELETE FROM antiphon_turns WHERE id = ? AND state = 'running'", (turn.id,)
+            # Another process may have inherited the place in the line, and run the turn meanwhile.
+            state = "queued" if lease is None else "running"
+            if lease is None or (yield from self._give_back(turn, lease)):
+                if stopped is None:
+                    yield "DELETE FROM antiphon_turns WHERE id = ? AND state = ?", (turn.id, state)
+                else:
+                    yield self._sql(
+                        "UPDATE antiphon_turns SET state = 'cancelled', outcome = 'cancelled',"
+                        " result = ?, ended = {now} WHERE id = ? AND state = ?"
+                    ), (dumped(dict(stopped)), turn.id, state)  # fmt: skip
             yield from self._unless_used(turn.tenant, turn.thread)
 
         await self._run(work())
@@ -202,8 +215,22 @@ class Leases(Sql):
                 "UPDATE antiphon_threads SET until = 0 WHERE key = ? AND token = ?",
                 (key_of(turn.tenant, turn.thread), lease.token),
             )
+            # Running it on is no second try: nothing went wrong with it.
+            yield "UPDATE antiphon_turns SET tries = tries - 1 WHERE id = ?", (turn.id,)
 
         await self._run(work())
+
+    async def tried(self, turn: TurnEntry) -> int:
+        """Note that a dead turn is run on; return how often it was by now."""
+
+        def work() -> Transaction[int]:
+            rows = yield (
+                "UPDATE antiphon_turns SET tries = tries + 1 WHERE id = ? RETURNING tries",
+                (turn.id,),
+            )
+            return int(rows[0]["tries"]) if rows else 0
+
+        return await self._run(work())
 
     async def ask_to_stop(self, turn: TurnEntry) -> None:
         """Have whoever runs the turn stop it."""
@@ -316,8 +343,10 @@ class Leases(Sql):
         """Make the thread if there is none, count the turn, and check whose it is."""
         key = key_of(tenant, thread)
         made = yield self._sql(
-            "INSERT INTO antiphon_threads (key, tenant, id, owner, created, updated)"
-            " VALUES (?, ?, ?, ?, {now}, {now}) ON CONFLICT DO NOTHING RETURNING key"
+            # Tokens begin at the time: none of a thread that had the name before is used again.
+            "INSERT INTO antiphon_threads (key, tenant, id, owner, created, updated, token)"
+            " VALUES (?, ?, ?, ?, {now}, {now}, CAST({now} * 1000 AS BIGINT))"
+            " ON CONFLICT DO NOTHING RETURNING key"
         ), (key, tenant, thread, owner)  # fmt: skip
         # Counting locks the row: whoever comes later waits, so that the order is that of arrival.
         rows = yield (
@@ -383,9 +412,13 @@ class Leases(Sql):
         return bool(held)
 
     def _unless_used(self, tenant: str, thread: str) -> Transaction[None]:
-        """Drop a thread that nothing was ever said in."""
-        yield (
+        """Drop a thread that nothing was ever said in, with what a turn had begun to write."""
+        key = key_of(tenant, thread)
+        dropped = yield (
             "DELETE FROM antiphon_threads WHERE key = ? AND holder = '' AND title = ''"
             " AND state = 'open'"
             " AND NOT EXISTS (SELECT 1 FROM antiphon_turns WHERE tenant = ? AND thread = ?)"
-        ), (key_of(tenant, thread), tenant, thread)  # fmt: skip
+            " RETURNING key"
+        ), (key, tenant, thread)  # fmt: skip
+        for table in (yield from checkpoint_tables(self.database)) if dropped else ():
+            yield f"DELETE FROM {table} WHERE thread_id = ?", (key,)

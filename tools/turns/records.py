@@ -170,7 +170,7 @@ class Turns(Protocol):
     async def acquire(self, turn: TurnEntry, *, ttl_s: float) -> Lease | None:
         """Try again for the lease; turns that came earlier go first.
 
-        Raises LeaseLost (the turn is gone, or another process runs it), ThreadBusy (it was asked
+        Raises LeaseLost (the turn is gone, or another process runs it), TurnStopped (it was asked
         to stop before it ran).
         """
         ...
@@ -205,12 +205,26 @@ class Turns(Protocol):
         """
         ...
 
-    async def leave(self, turn: TurnEntry, lease: Lease | None = None) -> None:
-        """Take back a turn that never ran, with the lease it may have got."""
+    async def leave(
+        self,
+        turn: TurnEntry,
+        lease: Lease | None = None,
+        *,
+        stopped: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Take back a turn that never ran, with the lease it may have got.
+
+        One that somebody stopped stays on record as cancelled, `stopped` being its result: a retry
+        of it is not run.
+        """
         ...
 
     async def note_head(self, tenant: str, thread: str, head: str) -> None:
         """Note under which name a client will refer to the conversation as it stands now."""
+        ...
+
+    async def tried(self, turn: TurnEntry) -> int:
+        """Note that a dead turn is run on; return how often it was by now."""
         ...
 
     async def hand_over(self, turn: TurnEntry, lease: Lease) -> None:
@@ -275,14 +289,14 @@ class Turns(Protocol):
         """Note an effect that waits for a person."""
         ...
 
-    async def begin(self, effect: Effect, *, token: int, again: int = 0) -> Effect:
+    async def begin(self, effect: Effect, *, token: int, again: int = 0, turn: str = "") -> Effect:
         """Claim an effect before its call: return it as it stood before.
 
         `planned`: it is the caller's now and noted as started. Anything else: it was begun before
         and stays as it is, unless `again` names how often it had gone out when somebody said that
         it may once more: one consent is good for one attempt. A token of 0 is not checked.
 
-        Raises LeaseLost.
+        Raises LeaseLost, and TurnStopped when the `turn` that runs was asked to stop.
         """
         ...
 

@@ -46,7 +46,7 @@ class Retention:
         """Thin a thread out after one of its turns; return the bytes removed."""
         if turn.seq <= self._keep.full_steps_turns:
             return 0
-        return await self._database.run(self._trim(turn.tenant, turn.thread, turn.seq))
+        return await self._database.run(self._trim(turn.tenant, turn.thread))
 
     async def trim_all(self, *, dry_run: bool = False) -> int:
         """Thin every thread out; return the bytes removed, or that would be.
@@ -54,16 +54,15 @@ class Retention:
         A thread at a time: nobody waits for the whole.
         """
 
-        def listed() -> Transaction[list[tuple[str, str, int]]]:
+        def listed() -> Transaction[list[tuple[str, str]]]:
             rows = yield (
-                "SELECT tenant, id, turns FROM antiphon_threads"
-                " WHERE state <> 'deleted' AND turns > ?",
+                "SELECT tenant, id FROM antiphon_threads WHERE state <> 'deleted' AND turns > ?",
                 (self._keep.full_steps_turns,),
             )
-            return [(row["tenant"], row["id"], int(row["turns"])) for row in rows]
+            return [(row["tenant"], row["id"]) for row in rows]
 
-        def work(tenant: str, thread: str, latest: int) -> Transaction[int]:
-            count = yield from self._trim(tenant, thread, latest)
+        def work(tenant: str, thread: str) -> Transaction[int]:
+            count = yield from self._trim(tenant, thread)
             if dry_run:
                 raise _Undone(count)
             return count
@@ -131,13 +130,27 @@ class Retention:
     def _length(self, column: str) -> str:
         return f"{'length' if self._database.dialect == 'sqlite' else 'pg_column_size'}({column})"
 
-    def _trim(self, tenant: str, thread: str, latest: int) -> Transaction[int]:
+    def _before(self, tenant: str, thread: str, keep: int) -> Transaction[int]:
+        """Return the number of the latest turn but `keep`, 0 if there is none.
+
+        Numbers also went to messages that were turned away, so they say nothing of how many are
+        there.
+        """
+        rows = yield (
+            "SELECT seq FROM antiphon_turns WHERE tenant = ? AND thread = ? AND state <> 'queued'"
+            " ORDER BY seq DESC LIMIT 1 OFFSET ?"
+        ), (tenant, thread, keep)  # fmt: skip
+        return int(rows[0]["seq"]) if rows else 0
+
+    def _trim(self, tenant: str, thread: str) -> Transaction[int]:
         key, writes = key_of(tenant, thread), CHECKPOINTS[self._database.dialect][1]
         removed = 0
+        stepless = yield from self._before(tenant, thread, self._keep.full_steps_turns)
+        bare = yield from self._before(tenant, thread, self._keep.last_step_turns)
         rows = yield (
             "SELECT checkpoint FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
             " AND checkpoint <> '' ORDER BY seq DESC LIMIT 1"
-        ), (tenant, thread, latest - self._keep.full_steps_turns)  # fmt: skip
+        ), (tenant, thread, stepless)  # fmt: skip
         if rows:
             # Ids of checkpoints grow with time, so everything below this one is of earlier turns.
             edge = str(rows[0]["checkpoint"])
@@ -149,7 +162,7 @@ class Retention:
                 " WHERE tenant = ? AND thread = ? AND seq > ?)"
                 f" RETURNING checkpoint_id AS id, {versions} AS versions,"
                 f" {self._length('checkpoint')} AS bytes"
-            ), (key, edge, tenant, thread, latest - self._keep.last_step_turns)  # fmt: skip
+            ), (key, edge, tenant, thread, bare)  # fmt: skip
             removed += sum(int(row["bytes"]) for row in gone)
             if gone and apart:
                 removed += yield from self._trim_blobs(key, gone)
@@ -158,29 +171,32 @@ class Retention:
                 f" RETURNING {self._length('blob' if apart else 'value')} AS bytes"
             ), (key, edge)  # fmt: skip
             removed += sum(int(row["bytes"] or 0) for row in gone)
-        if latest > RESULTS:
+        if resultless := (yield from self._before(tenant, thread, RESULTS)):
             yield (
                 "UPDATE antiphon_turns SET result = NULL WHERE tenant = ? AND thread = ?"
                 " AND seq <= ? AND result IS NOT NULL"
-            ), (tenant, thread, latest - RESULTS)  # fmt: skip
-        if latest > self._keep.turns:
-            yield from self._forget(tenant, thread, latest - self._keep.turns)
+            ), (tenant, thread, resultless)  # fmt: skip
+        if forgotten := (yield from self._before(tenant, thread, self._keep.turns)):
+            yield from self._forget(tenant, thread, forgotten)
         return removed
 
     def _forget(self, tenant: str, thread: str, latest: int) -> Transaction[None]:
-        """Take turns off the record, up to number `latest`, with all that hangs on them."""
-        forgotten = "SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
-        of = (tenant, thread, latest)
-        for table in ("calls", "effects", "decisions"):
-            own = "" if table == "calls" else "tenant = ? AND thread = ? AND "
-            yield (
-                f"DELETE FROM antiphon_{table} WHERE {own}turn IN ({forgotten})",
-                of if table == "calls" else (tenant, thread, *of),
-            )
-        yield (
-            "DELETE FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?",
-            of,
+        """Take turns that ended off the record, up to number `latest`, and what hangs on them.
+
+        A call whose end nobody saw stays: whoever forgot it would make it again.
+        """
+        ended = (
+            " FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"
+            " AND state IN ('done', 'cancelled', 'failed')"
         )
+        of = (tenant, thread, latest)
+        yield f"DELETE FROM antiphon_calls WHERE turn IN (SELECT id{ended})", of
+        for table, but in (("effects", " AND state IN ('planned', 'done')"), ("decisions", "")):
+            yield (
+                f"DELETE FROM antiphon_{table} WHERE tenant = ? AND thread = ?"
+                f" AND turn IN (SELECT id{ended}){but}"
+            ), (tenant, thread, *of)  # fmt: skip
+        yield f"DELETE{ended}", of
 
     def _trim_blobs(self, key: str, gone: Sequence[Row]) -> Transaction[int]:
         """Remove the values that only removed checkpoints had; PostgreSQL keeps them apart.

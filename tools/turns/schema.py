@@ -177,7 +177,10 @@ _FENCE = {
     ),
 }
 
-_LINE = ("CREATE INDEX antiphon_turns_line ON antiphon_turns (until) WHERE state = 'queued'",)
+_LINE = (
+    "CREATE INDEX antiphon_turns_line ON antiphon_turns (until) WHERE state = 'queued'",
+    "ALTER TABLE antiphon_turns ADD COLUMN tries BIGINT NOT NULL DEFAULT 0",
+)
 
 MIGRATIONS = (_TABLES, _LINE)
 """The statements of each version, from 1 on; what has landed is never edited."""

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from turn_stores import TTL, Open, let_in
 
-from antiphon.tools.errors import Forbidden, LeaseLost, RequestKeyReused, ThreadBusy
+from antiphon.tools.errors import Forbidden, LeaseLost, RequestKeyReused, TurnStopped
+from antiphon.tools.turns.database import Transaction
 from antiphon.tools.turns.records import Call, Effect, Lease, Opened
+from antiphon.tools.turns.retention import DAY_S, Keep, Retention
 from antiphon.tools.turns.store import SqlTurns
 
 
@@ -232,8 +234,56 @@ async def test_a_turn_is_asked_to_stop(opening: Open) -> None:
     assert running.lease is not None
     assert await store.renew(running.turn, running.lease, ttl_s=TTL) is True
     await settled(store, running, state="cancelled")
-    with pytest.raises(ThreadBusy):
+    with pytest.raises(TurnStopped):
         await store.acquire(waiting.turn, ttl_s=TTL)
+
+
+async def test_a_stopped_turn_that_never_ran_keeps_its_name(opening: Open) -> None:
+    """Whoever sends the request again is told so; one that was merely left is let in anew."""
+    store = SqlTurns(await opening())
+    first = await let_in(store)
+    stopped, left = [await let_in(store, request_key=key) for key in "ab"]
+    await store.leave(stopped.turn, stopped=({"answer": ""}))
+    await store.leave(left.turn)
+    again, anew = [await let_in(store, request_key=key) for key in "ab"]
+    assert (again.repeated, again.turn.state, again.turn.result) == (
+        True,
+        "cancelled",
+        {"answer": ""},
+    )
+    assert (anew.repeated, anew.turn.id == left.turn.id) == (False, False)
+    await store.leave(first.turn, first.lease, stopped={"answer": "none"})
+    states = {one.id: one.state for one in await store.turns("acme", "t")}
+    assert states[first.turn.id] == "cancelled"
+
+
+async def test_a_turn_that_is_off_the_record_cannot_be_settled(opening: Open) -> None:
+    """Nobody is told of a turn that nobody could look up."""
+    store = SqlTurns(await opening())
+    opened = await let_in(store)
+    await store.database.run(_without(opened.turn.id))
+    with pytest.raises(LeaseLost):
+        await settled(store, opened)
+
+
+def _without(turn: str) -> Transaction[None]:
+    yield "DELETE FROM antiphon_turns WHERE id = ?", (turn,)
+
+
+async def test_no_token_is_used_again_under_the_same_name(opening: Open) -> None:
+    """Also long after the thread was deleted, when its name is free for anyone."""
+    clock = Clock()
+    store = SqlTurns(await opening(), clock=clock)
+    first = await let_in(store)
+    assert first.lease is not None
+    assert await store.delete("acme", "t")
+    clock.now += 1.1 * DAY_S
+    assert await Retention(store.database, Keep()).bury() == 1
+    other = await let_in(store, owner="bob")
+    assert other.lease is not None
+    assert other.lease.token > first.lease.token + 1000
+    with pytest.raises(LeaseLost):
+        await store.renew(first.turn, first.lease, ttl_s=TTL)
 
 
 async def test_what_waits_for_a_person_is_said_of_the_thread(opening: Open) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from turn_stores import Open, let_in
 
-from antiphon.tools.errors import LeaseLost
+from antiphon.tools.errors import LeaseLost, TurnStopped
 from antiphon.tools.toolbox import Caller, ToolCall, ToolResult, ToolSpec
 from antiphon.tools.turns.current import CURRENT, Running
 from antiphon.tools.turns.database import Transaction
@@ -105,13 +105,14 @@ async def test_an_effect_goes_from_planned_to_its_end(opening: Open) -> None:
 async def test_who_began_last_says_what_is_not_done(opening: Open) -> None:
     """A runner taken for dead cannot unsay the newer call; that its own was done is believed."""
     store = SqlTurns(await opening())
-    await let_in(store)
-    await store.begin(an_effect(), token=1)
+    lease = (await let_in(store)).lease
+    assert lease is not None
+    await store.begin(an_effect(), token=lease.token)
     await store.begin(an_effect(), token=0, again=1)
-    await store.database.run(_set_token(2))
-    await store.finish(an_effect(state="planned"), token=1)
+    await store.database.run(_set_token(lease.token + 1))
+    await store.finish(an_effect(state="planned"), token=lease.token)
     assert (await store.effects("acme", "t"))[0].state == "started"
-    await store.finish(an_effect(state="done", result={"ok": True}), token=1)
+    await store.finish(an_effect(state="done", result={"ok": True}), token=lease.token)
     assert (await store.effects("acme", "t"))[0].state == "done"
 
 
@@ -122,11 +123,33 @@ def _set_token(token: int) -> Transaction[None]:
 async def test_an_effect_needs_the_lease(opening: Open) -> None:
     """A token that is not the thread's begins nothing."""
     store = SqlTurns(await opening())
-    await let_in(store)
+    lease = (await let_in(store)).lease
+    assert lease is not None
     with pytest.raises(LeaseLost):
-        await store.begin(an_effect(), token=7)
+        await store.begin(an_effect(), token=lease.token - 1)
     assert await store.effects("acme", "t") == []
-    assert (await store.begin(an_effect(), token=1)).state == "planned"
+    assert (await store.begin(an_effect(), token=lease.token)).state == "planned"
+
+
+async def test_a_stopped_turn_begins_no_effect(opening: Open) -> None:
+    """What was asked to stop before a call went out does not make it."""
+    store = SqlTurns(await opening())
+    opened = await let_in(store)
+    assert opened.lease is not None
+    token, turn = opened.lease.token, opened.turn
+    await store.ask_to_stop(turn)
+    with pytest.raises(TurnStopped):
+        await store.begin(an_effect(), token=token, turn=turn.id)
+    assert await store.effects("acme", "t") == []
+
+
+async def test_nothing_is_begun_for_a_thread_that_was_deleted(opening: Open) -> None:
+    """Also by a runner of a host, which has no lease of ours."""
+    store = SqlTurns(await opening())
+    await let_in(store)
+    await store.delete("acme", "t")
+    with pytest.raises(LeaseLost):
+        await store.begin(an_effect(), token=0)
 
 
 async def test_the_first_word_on_a_call_stands(opening: Open) -> None:

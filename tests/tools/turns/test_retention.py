@@ -6,6 +6,7 @@ import operator
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -13,7 +14,7 @@ from langgraph.graph import START, StateGraph
 from turn_stores import Open, close, let_in, open_saver
 
 from antiphon.tools.turns.database import Row, SqliteDatabase, Transaction
-from antiphon.tools.turns.records import Call, Decided, Effect, TurnEntry
+from antiphon.tools.turns.records import Call, Decided, Effect, EffectState, TurnEntry
 from antiphon.tools.turns.retention import DAY_S, Keep, Retention
 from antiphon.tools.turns.schema import fence
 from antiphon.tools.turns.store import SqlTurns
@@ -115,6 +116,46 @@ async def test_old_turns_keep_a_step_then_a_record_then_nothing(opening: Open) -
         if not isinstance(talk.store.database, SqliteDatabase):
             # Nothing is left that no checkpoint has: three channels, few versions each.
             assert await talk.count("checkpoint_blobs") <= 3 * len(left)
+
+
+async def test_what_is_not_over_is_not_forgotten(opening: Open) -> None:
+    """Neither a turn that runs or waits, nor a call whose end nobody saw, however much follows."""
+    async with threads(opening, [1000.0]) as (talk, retention):
+        states: tuple[EffectState, ...] = ("done", "started", "unknown")
+        entry = await talk.turn("first")
+        for state in states:
+            effect = Effect(
+                tenant="acme", key=state, thread="t", turn=entry.id, tool="pay", arguments={}
+            )
+            await talk.store.begin(effect, token=0)
+            await talk.store.finish(replace(effect, state=state), token=0)
+        waiting = await let_in(talk.store)
+        assert waiting.lease is not None
+        await talk.store.settle(
+            waiting.turn, waiting.lease, state="awaiting", outcome="", result={}, waiting=True
+        )
+        for _ in range(50):
+            refused = await let_in(talk.store)
+            await talk.store.leave(refused.turn, refused.lease)
+        runs = await let_in(talk.store)
+        await retention.trim_all()
+        assert len(await talk.store.turns("acme", "t")) == 3
+        assert runs.lease is not None
+        await talk.store.settle(
+            runs.turn, runs.lease, state="failed", outcome="", result={}, waiting=True
+        )
+        for number in range(9):
+            await talk.turn(f"turn {number}")
+            await talk.store.database.run(_awaiting(waiting.turn.id))
+        await retention.trim_all()
+        kept = [one.id for one in await talk.store.turns("acme", "t")]
+        assert (entry.id in kept, waiting.turn.id in kept, len(kept)) == (False, True, 7)
+        named = {one.key for one in await talk.store.effects("acme", "t")}
+        assert (named & {"done"}, {"started", "unknown"} <= named) == (set(), True)
+
+
+def _awaiting(turn: str) -> Transaction[None]:
+    yield "UPDATE antiphon_turns SET state = 'awaiting' WHERE id = ?", (turn,)
 
 
 async def test_each_turn_leaves_as_much_as_the_one_before(opening: Open) -> None:
