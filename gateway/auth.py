@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from langgraph_sdk import Auth
 from starlette.requests import HTTPConnection, Request
 
 from antiphon.graphs.settings import Settings, read_settings
+from antiphon.nodes.guard import SENT
 from antiphon.tools.errors import SettingsError
 
 _NAME = re.compile(r"[\w.@:-]{1,128}")
@@ -147,6 +149,11 @@ async def own_threads(
     """
     kwargs = value.get("kwargs")
     _only_words(kwargs if isinstance(kwargs, dict) else {})
+    if value.get("metadata") is None:
+        value["metadata"] = {}
+    if ctx.action == "create_run":
+        # In place: the server keeps its own hold of this dict.
+        value["metadata"][SENT] = time.time()
     if not _server_keys():
         return None
     if ctx.action == "update" and DEBUG not in ctx.user["scopes"]:
@@ -154,9 +161,6 @@ async def own_threads(
             status_code=403, detail="to write a thread's state a key needs the scope debug"
         )
     owner = {"owner": ctx.user.identity}
-    if value.get("metadata") is None:
-        value["metadata"] = {}
-    # In place: the server keeps its own hold of this dict.
     value["metadata"].update(owner)
     return owner
 

@@ -465,10 +465,8 @@ class Runner:
     async def _steps(
         self, turning: Turning, given: Given, config: RunnableConfig, context: Context
     ) -> None:
-        # Each step is on disk before the next begins: a call that went out must be found again as
-        # it was planned, since a model that is asked anew may plan it in other words.
         async for update in self.graph.astream(
-            given, config, context=context, stream_mode="updates", durability="sync"
+            given, config, context=context, stream_mode="updates"
         ):
             for node, changed in update.items():
                 trail = changed.get("trail") if isinstance(changed, dict) else None

@@ -1,4 +1,4 @@
-"""A compiled graph whose every run is traced, or not, as one setting says.
+"""A compiled graph whose every run is traced, or not, as one setting says, and kept step by step.
 
 Here, and not where runs are started, because a run may be started by a door, by a host's graph or
 agent, or by the LangGraph server: all of them come through `astream`.
@@ -35,6 +35,10 @@ class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
     ) -> AsyncIterator[Any]:
         """Stream a run; `ainvoke` and `astream_events` come through here too."""
         outer = var_child_runnable_config.get() or {}
+        if self.checkpointer and "thread_id" in (config or outer).get("configurable", {}):
+            # Each step is on disk before the next begins, whoever runs it: a call that went out
+            # must be found again as it was planned, since a model asked anew may plan another.
+            options["durability"] = "sync"
         callbacks = (config or {}).get("callbacks") or outer.get("callbacks")
         if callbacks:
             config = {**(config or {}), "callbacks": self.tracing.callbacks(callbacks)}

@@ -120,7 +120,8 @@ def ask_approval(
             standalone=state["standalone"],
             intent=state["intent"],
             cards=state["cards"],
-            expires=clock() + expire_s,
+            asked=(now := clock()),
+            expires=now + expire_s,
             again=attempts,
         )
         said = AIMessage(content=verdict.text, id=f"{state['turn']}-approval-{len(state['trail'])}")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import (
@@ -31,6 +32,8 @@ SMALL_TALK = "small_talk"
 """Marks an answer to what asked for nothing: a follow-up does not lean on it."""
 WITHHELD = "[message withheld by a guard]"
 """What stands in the thread in place of a message that was refused."""
+SENT = "antiphon_sent"
+"""Metadata of a run that waited in a server's queue: when it was put there, in seconds."""
 MOST_UNREAD = 8
 """How many messages one run may bring; a run that brings more is refused."""
 
@@ -89,19 +92,29 @@ def _miscounted(count: int) -> tuple[Violation, ...]:
 def _decided(state: State, said: str, languages: Sequence[str], now: float) -> Update:
     """Read the message as the decision that is waited for, if it is one."""
     approval = state.get("awaiting")
-    running = CURRENT.get()
-    if running is not None and running.late:
-        # Sent while another turn had the thread: nobody says yes to what they have not seen.
-        return {}
     # While a question of another kind is open too, a yes may be meant for that one.
-    open_question = state.get("pending") is not None
-    approved = decision(said, languages) if approval is not None and not open_question else None
-    if approval is None or approved is None:
+    if approval is None or state.get("pending") is not None or _sent_before(approval.asked):
+        return {}
+    approved = decision(said, languages)
+    if approved is None:
         return {}
     return {
         **taken_up(approval),
         "decided": Ruling(approved=approved, expired=now > approval.expires),
     }
+
+
+def _sent_before(asked: float) -> bool:
+    """Say whether the message may have been sent before the question was there to be seen.
+
+    Nobody says yes to what they have not seen: not with a second click, nor a message that waited
+    while another turn had the thread.
+    """
+    running = CURRENT.get()
+    if running is not None:
+        return running.late
+    sent = (var_child_runnable_config.get() or {}).get("metadata", {}).get(SENT)
+    return isinstance(sent, float) and sent <= asked
 
 
 def evidence_of(state: State) -> tuple[str, ...]:

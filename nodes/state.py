@@ -117,6 +117,8 @@ class Approval(Stored):
     """Seconds since the epoch."""
     again: int = 0
     """How often the call went out before, with nobody knowing what came of it."""
+    asked: float = 0.0
+    """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -339,7 +339,7 @@ class TwoCalls(FakeToolbox):
 
 async def test_each_planned_call_is_asked_for_by_itself(opening: Opening) -> None:
     """A yes to the first runs the first alone; the second is then shown under its own name."""
-    box = SlowCalls()
+    box = TwoCalls()
     _, services = waits(toolbox=box)
     talk = await opening(services)
     _, first = await planned(talk)

@@ -167,6 +167,26 @@ async def test_the_next_message_decides_in_words(client: LangGraphClient) -> Non
     assert "__interrupt__" not in done
 
 
+async def test_a_yes_in_the_servers_queue_decides_nothing_it_was_sent_before(
+    client: LangGraphClient,
+) -> None:
+    """It was there before the question was; the same word afterwards carries the return out."""
+    thread = (await client.threads.create())["thread_id"]
+    runs = [
+        await client.runs.create(
+            thread, "conversation", input=said(text), multitask_strategy="enqueue"
+        )
+        for text in (RETURN, "yes")
+    ]
+    for one in runs:
+        await client.runs.join(thread, one["run_id"])
+    state = await client.threads.get_state(thread)
+    assert state["next"] == ["await_decision"]
+    assert "RT-" not in str(state["values"])
+    done = await run(client, thread, input=said("yes"))
+    assert "RT-" in done["answer"]
+
+
 async def test_only_a_persons_words_come_in(client: LangGraphClient) -> None:
     """Messages of other roles, orders to remove and an empty list change and start nothing."""
     thread = (await client.threads.create())["thread_id"]
