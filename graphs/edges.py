@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
 from antiphon.nodes.recover import AROUND_THE_MODEL, AROUND_THE_TOOLS, BEFORE_RETRIEVAL
-from antiphon.nodes.state import State, times_run
+from antiphon.nodes.state import NOT_THEIRS, State, times_run
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.toolbox.approval import asks
 
@@ -160,12 +160,17 @@ def after_call(
 
 def before_the_end(state: State) -> Literal["remind", "account"]:
     """Repeat what waits for a person before a turn about something else ends."""
-    return "remind" if state.get("awaiting") is not None else "account"
+    return "remind" if _waits(state) else "account"
 
 
 def after_account(state: State) -> Literal["await_decision", "__end__"]:
     """Stand still while a call waits for a person."""
-    return "await_decision" if state.get("awaiting") is not None else "__end__"
+    return "await_decision" if _waits(state) else "__end__"
+
+
+def _waits(state: State) -> bool:
+    """Say whether a call waits for this caller; another's is not shown to them."""
+    return state.get("awaiting") is not None and NOT_THEIRS not in state["violations"]
 
 
 def after_guard_output(state: State) -> Literal["refuse", "abstain", "keep_answer"]:

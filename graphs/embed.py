@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 
@@ -48,7 +48,8 @@ def as_node(
     Args:
         services: as `build_services` returns, or your own.
         context: whose turn it is; fixed, or read from the host's state.
-        question: the text in the host's state; by default its last message.
+        question: the text in the host's state, taken for the person's own words; by default its
+            last message, which must be a person's.
         answer: the host's update, from the answer and the whole result; by default an AI message.
         tracing: where the conversation's own steps are traced, as `open_tracing` returns it. A
             host's tracer sees the node's state and never what happens inside.
@@ -111,8 +112,13 @@ def _last_message(state: HostState) -> str:
         raise ValueError(
             "the host's state has no messages: give as_node(question=...) to say where the text is"
         )
-    last = messages[-1]
-    return str(last.text if hasattr(last, "text") else last)
+    (last,) = convert_to_messages(messages[-1:])
+    if last.type != "human":
+        raise ValueError(
+            f"the host's last message is of the role {last.type!r}: only a person asks, and says"
+            " yes; give as_node(question=...) to say where their words are"
+        )
+    return str(last.text)
 
 
 def _as_message(answer: str, _: Mapping[str, object]) -> dict[str, object]:

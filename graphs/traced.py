@@ -6,8 +6,8 @@ agent, or by the LangGraph server: all of them come through `astream`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -41,12 +41,14 @@ class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
             options["durability"] = "sync"
         callbacks = (config or {}).get("callbacks") or outer.get("callbacks")
         if callbacks:
-            config = {**(config or {}), "callbacks": self.tracing.callbacks(callbacks)}
+            heard = self.tracing.callbacks(callbacks)
+            # In both places: LangGraph joins what it is given with what is around it.
+            config, outer = {**(config or {}), "callbacks": heard}, {**outer, "callbacks": heard}
         run = cast("AsyncGenerator[Any]", super().astream(input, config, **options))
         async with aclosing(run) as stream:
             while True:
                 # Step by step: what is set must not be left behind in the caller's context.
-                with self.tracing.around():
+                with self.tracing.around(), _within(outer):
                     try:
                         item = await anext(stream)
                     except StopAsyncIteration:
@@ -57,6 +59,15 @@ class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
         """Write into a thread, which LangGraph traces as a run; `aupdate_state` comes through."""
         with self.tracing.around():
             return await super().abulk_update_state(config, *updates)
+
+
+@contextmanager
+def _within(config: RunnableConfig) -> Iterator[None]:
+    mark = var_child_runnable_config.set(config)
+    try:
+        yield
+    finally:
+        var_child_runnable_config.reset(mark)
 
 
 def traced(

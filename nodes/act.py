@@ -13,6 +13,7 @@ from langgraph.types import interrupt
 from pydantic import JsonValue
 
 from antiphon.nodes.state import (
+    NOT_THEIRS,
     Approval,
     Context,
     Node,
@@ -24,6 +25,7 @@ from antiphon.nodes.state import (
     fresh_turn,
     knobs,
     step,
+    stranger_to,
     taken_up,
     times_run,
     turn_id,
@@ -41,6 +43,8 @@ MAX_ROUNDS = 3
 """How often a model may ask for more tools within a turn."""
 UNTOLD = "a call was not made: it fits no tool on offer"
 """Instead of a reason that would repeat what may not be said."""
+LONGEST_ASKED = 2000
+"""Characters of a question to an approver: what nobody reads to its end nobody consents to."""
 MAX_CALLS = 5
 """How many calls a message may lead to at once; more are refused with the reason."""
 
@@ -98,9 +102,10 @@ def ask_approval(
             asked = wording.format(what=spoken(call.name))
         subject = Subject(tenant=knobs(runtime).tenant, evidence=(state["question"],))
         verdict = await rail.judge(asked, subject)
-        if not verdict.allowed or verdict.text != asked:
+        long = len(asked) > LONGEST_ASKED
+        if long or not verdict.allowed or verdict.text != asked:
             # What would be asked is not what would be run.
-            why = "what it would ask a person may not be shown"
+            why = f"what it would ask a person {'is too long' if long else 'may not be shown'}"
             return {
                 "calls": state["calls"][1:],
                 "results": (*state["results"], _refused(call, why)),
@@ -155,9 +160,9 @@ def await_decision(toolbox: Toolbox, *, clock: Callable[[], float] = time.time) 
             shown = {**request(approval, problem=problem), "answer": state["answer"]}
             given = interrupt(shown)
             read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
-            if isinstance(read, Ruling):
+            if isinstance(read, Ruling) and not stranger_to(state, runtime):
                 break
-            problem = read
+            problem = read if isinstance(read, str) else NOT_THEIRS.reason
         return {
             **fresh_turn(turn_id(runtime), clock()),
             **taken_up(approval),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
 
 from antiphon.nodes.state import (
+    NOT_THEIRS,
     Context,
     Judged,
     Node,
@@ -19,7 +21,9 @@ from antiphon.nodes.state import (
     Update,
     fresh_turn,
     knobs,
+    owner_of,
     step,
+    stranger_to,
     taken_up,
     turn_id,
     unread,
@@ -54,7 +58,15 @@ def guard_input(
         turn = fresh_turn(turn_id(runtime), clock())
         subject = Subject(tenant=knobs(runtime).tenant)
         new = unread(state)
+        if stranger_to(state, runtime):
+            kept = [HumanMessage(content=WITHHELD, id=message.id) for message in new]
+            said = Said(messages=tuple(kept))
+            refusal = {"outcome": "refused", "violations": (NOT_THEIRS,)}
+            return {**turn, **refusal, "messages": said}  # type: ignore[typeddict-item]
         verdicts = [await rail.judge(message.text, subject) for message in new[:MOST_UNREAD]]
+        if len(new) > 1 and all(verdict.allowed for verdict in verdicts):
+            # Read together as they are answered: what each hides a piece of shows in the whole.
+            verdicts = await _together(rail, verdicts, subject)
         violations = tuple(item for verdict in verdicts for item in verdict.violations)
         violations += _miscounted(len(new))
         refused = bool(_miscounted(len(new))) or not all(item.allowed for item in verdicts)
@@ -65,6 +77,7 @@ def guard_input(
         ]
         return {
             **turn,
+            "owner": owner_of(runtime),
             "messages": Said(messages=tuple(kept)),  # type: ignore[typeddict-item]
             "question": question,
             "violations": violations,
@@ -73,6 +86,13 @@ def guard_input(
         }
 
     return guard_input
+
+
+async def _together(rail: Rail, verdicts: list[Verdict], subject: Subject) -> list[Verdict]:
+    whole = await rail.judge("\n".join(verdict.text for verdict in verdicts), subject)
+    if whole.allowed:
+        return verdicts
+    return [replace(verdicts[0], allowed=False, violations=whole.violations), *verdicts[1:]]
 
 
 def _kept(verdicts: Sequence[Verdict], place: int, *, refused: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Sequence
@@ -260,6 +261,8 @@ class State(TypedDict, total=False):
 
     # thread
     messages: Messages
+    owner: str
+    """Whose first message it was; nobody else's is read, nor their decision."""
     summary: str
     """Running summary of what left the window."""
     pending: Pending | None
@@ -337,7 +340,28 @@ def knobs(runtime: Runtime[Context]) -> Context:
     user = runtime.server_info.user if runtime.server_info else None
     if user is None or not user.is_authenticated or "tenant" not in user:
         return context
-    return replace(context, tenant=str(user["tenant"]), user=str(user["user"]))
+    named = str(user["user"]) if "user" in user else ""
+    return replace(context, tenant=str(user["tenant"]), user=named)
+
+
+NOT_THEIRS = Violation(
+    guard="owner", severity="warning", action="blocked", reason="the thread is another caller's"
+)
+
+
+def stranger_to(state: State, runtime: Runtime[Context]) -> bool:
+    """Say whether a run is for somebody else than whose thread it is.
+
+    Our own runner and the LangGraph server look at that before anything runs; a host may share a
+    thread between its users without knowing what that means here.
+    """
+    return state.get("owner", owner_of(runtime)) != owner_of(runtime)
+
+
+def owner_of(runtime: Runtime[Context]) -> str:
+    """Name tenant and user of this run; no other pair has that name."""
+    context = knobs(runtime)
+    return json.dumps([context.tenant, context.user])
 
 
 def caller(runtime: Runtime[Context]) -> Caller:

@@ -9,21 +9,27 @@ from antiphon.tools.errors import InputError
 DEFAULT = "en"
 _MOST_CHARS = 35
 """RFC 5646 asks implementations to allow for this much."""
-_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_TAG = re.compile(
+    r"([A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?)(?:-[A-Za-z0-9]{1,8})*"
+)
 
 
 def language_tag(text: str) -> str:
-    """Return `text` if it has the form of a BCP 47 language tag. Raises InputError."""
-    if len(text) > _MOST_CHARS or not _TAG.fullmatch(text):
+    """Return language, script and region of a BCP 47 language tag. Raises InputError.
+
+    What may follow, variants and extensions, could be any words: it is left out.
+    """
+    tag = _TAG.fullmatch(text) if len(text) <= _MOST_CHARS else None
+    if tag is None:
         raise InputError(
             f"{text[:_MOST_CHARS]!r} is not a language tag",
             hint="Use a tag such as en, de-AT or zh-Hant.",
         )
-    return text
+    return tag[1]
 
 
 def language_tag_or_default(text: object) -> str:
-    """Return `text` if it is a language tag, else the default: for where nobody can be told."""
+    """Return what `language_tag` does, else the default: for where nobody can be told."""
     try:
         return language_tag(str(text))
     except InputError:

@@ -42,6 +42,8 @@ _LONG = 600
 """Characters; a support question stays below."""
 _ROLE = 0.7
 """Weight of role clauses from which a long text counts as a script for us to play."""
+_PHRASES = str.maketrans("\ufdfa\ufdfb", "  ")
+"""Single signs that stand for a whole phrase: written out, a text of them is many times as long."""
 _SPAN = 6000
 """Folded characters read; attacks put their point at either end, so both ends are kept."""
 
@@ -104,7 +106,7 @@ def _hidden(text: str, folded: str) -> Iterator[str]:
 
 def _fold(text: str) -> str:
     shown, _ = visible(text)
-    plain = unicodedata.normalize("NFKD", shown).casefold()
+    plain = unicodedata.normalize("NFKD", shown.translate(_PHRASES)).casefold()
     bare = "".join(char for char in plain if not unicodedata.combining(char))
     # A word of two scripts is a disguise; a word of one is a language.
     bare = _WORD.sub(_unmixed, bare)

@@ -143,7 +143,11 @@ def _not_opened(error: Exception, provider: str, model: str) -> AntiphonError:
             f"{provider}:{model} needs a key: {variable} is not set",
             hint=f"Set {variable} or ANTIPHON_MODEL_KEY.",
         )
-    return SettingsError(f"{provider}:{model} could not be opened: {error}")
+    # Its own text may quote a key, and this message reaches callers.
+    return SettingsError(
+        f"{provider}:{model} could not be opened ({type(error).__name__})",
+        hint="Check the model's name and the options of ANTIPHON_MODEL and models.catalogue.",
+    )
 
 
 @contextmanager

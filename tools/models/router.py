@@ -221,7 +221,8 @@ class ModelRouter:
                 else:
                     message = await model.ainvoke(list(messages), UNHEARD)
         if not message.text.strip() and not message.tool_calls:
-            raise ModelUnavailable(f"{name!r} returned neither words nor tool calls")
+            # What was asked may be the cause: the model is not held to be down for it.
+            raise ModelRejected(f"{name!r} returned neither words nor tool calls")
         return message
 
     async def _opened(self, name: str) -> BaseChatModel:

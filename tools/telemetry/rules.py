@@ -205,7 +205,6 @@ RULES: tuple[Rule, ...] = (
         severity="high",
         judge=_tools,
         share=MOSTLY,
-        provoked=False,
         passes=1,
         items=True,
         message="Tool {item!r} failed in {bad} of {turns} turns.",

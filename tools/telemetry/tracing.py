@@ -44,7 +44,11 @@ class Tracing:
             yield
 
     def callbacks(self, given: Callbacks) -> Callbacks:
-        """Return what a run is to call back: not the tracer of a host, which masks nothing."""
+        """Return what a run is to call back: not the tracer of a host, which masks nothing.
+
+        What else a host listens with hears of the run as a whole and of nothing inside it: there
+        stand prompts, and words that no rail has judged yet.
+        """
         from langchain_core.callbacks import AsyncCallbackManager
 
         if not given:
@@ -54,7 +58,7 @@ class Tracing:
             return AsyncCallbackManager(handlers=_without_tracers(given))
         kept = given.copy()
         kept.handlers = _without_tracers(given.handlers)
-        kept.inheritable_handlers = _without_tracers(given.inheritable_handlers)
+        kept.inheritable_handlers = []
         return kept
 
     async def close(self) -> None:

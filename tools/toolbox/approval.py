@@ -25,7 +25,6 @@ _Words = tuple[str, ...]
 
 _PLAIN = re.compile(r"[\w .,'@+/:#<>-]{0,80}")
 """A value that cannot be taken for a sentence of its own."""
-_LONGEST_SHOWN = 300
 _KINDS: tuple[_Kind, ...] = ("yes", "no", "courtesy", "neither")
 _MOST_CHARS = 200
 _LONGEST_PHRASE = 20
@@ -52,8 +51,8 @@ _PAUSE = re.compile(
 def question(spec: ToolSpec, call: ToolCall) -> str:
     """Return what to ask the approver of `call`: every argument that it will run with.
 
-    A value that could be read as more than a value stands in quotes, on one line and cut where it
-    is long: the tool's own sentence is not trusted to hold it.
+    A value that could be read as more than a value stands in quotes, on one line and whole: the
+    tool's own sentence is not trusted to hold it.
     """
     given = {name: value for name, value in call.arguments.items() if value is not None}
     plain = all(map(_plain, given.values()))
@@ -74,8 +73,7 @@ def _plain(value: JsonValue) -> bool:
 def _shown(value: JsonValue) -> str:
     if isinstance(value, str) and _plain(value):
         return value
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
+    return json.dumps(value, ensure_ascii=False)
 
 
 def decision(text: str, languages: Sequence[str] = ("en",)) -> bool | None:

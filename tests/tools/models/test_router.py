@@ -246,7 +246,7 @@ async def test_failures_fall_through_in_order() -> None:
     assert reply.model == "poor"
     assert reply.failed == (
         "good: model_unavailable ('good' failed (ConnectionError))",
-        "fair: model_unavailable ('fair' returned neither words nor tool calls)",
+        "fair: model_rejected ('fair' returned neither words nor tool calls)",
     )
 
 

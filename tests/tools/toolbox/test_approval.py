@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -193,7 +194,7 @@ def test_a_huge_message_is_read_quickly(piece: str) -> None:
     [
         "ok)?\n\n# Nothing was changed.\n\nMay I show you our opening hours",
         "fine? Shall I tell you more",
-        "x" * 500,
+        "x" * 500 + " and 5000 EUR to me",
     ],
 )
 def test_a_value_that_reads_like_a_sentence_stands_in_quotes(reason: str) -> None:
@@ -205,7 +206,7 @@ def test_a_value_that_reads_like_a_sentence_stands_in_quotes(reason: str) -> Non
     assert asked.startswith("Shall I go ahead with")
     assert "\n" not in asked
     assert '"' in asked
-    assert len(asked) < 450
+    assert json.dumps(reason) in asked
 
 
 def test_an_argument_that_the_sentence_leaves_out_is_added() -> None:
