@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+MOST_BREAKERS = 4096
+"""Beyond these, the one that was asked for longest ago is forgotten."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +50,25 @@ class Breaker:
         self._count += 1
         if self._trial or self._count >= self.failures:
             self._opened_at, self._trial = self.clock(), False
+
+
+class Breakers:
+    """A breaker for each tenant and thing: what one tenant's calls bring about reaches no other.
+
+    That a thing is down for everyone is for incidents to say, which hear of several callers.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._of: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
+
+    def of(self, name: str, tenant: str) -> Breaker:
+        """Return the breaker of a tool or a model as one tenant calls it."""
+        breaker = self._of.setdefault((name, tenant), Breaker(clock=self._clock))
+        self._of.move_to_end((name, tenant))
+        if len(self._of) > MOST_BREAKERS:
+            self._of.popitem(last=False)
+        return breaker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,8 @@ class Selection(Stored):
     """The next best, best first: also the fallback chain's order."""
     excluded: tuple[str, ...] = ()
     """`name: why` of each model that was filtered out."""
+    tenant: str = ""
+    """Whose task it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ from antiphon.tools.models.catalog import (
 )
 from antiphon.tools.models.providers import vendor_errors
 from antiphon.tools.models.scoring import CHEAPEST, FASTEST, Weights, rank, score
-from antiphon.tools.resilience import Breaker, Switches
+from antiphon.tools.resilience import Breaker, Breakers, Switches
 from antiphon.tools.tokens import ApproximateCounter, TokenCounter
 
 ALTERNATIVES = 2
@@ -90,12 +90,11 @@ class ModelRouter:
         self._switches = switches
         self._deadline_s = deadline_s
         self._tokens = tokens or ApproximateCounter()
-        self._clock = clock
         self.fingerprint = _fingerprint(
             tuple(self._cards.values()), self._weights, tuple(served_by)
         )
         """Hash of cards, weights and servers: answers under another policy share no cache entry."""
-        self._breakers = {name: Breaker(clock=clock) for name in self._cards}
+        self._breakers = Breakers(clock=clock)
 
     def select(self, task: Task) -> Selection:
         """Choose the best suitable model, the one asked for when it is suitable; never none."""
@@ -119,6 +118,7 @@ class ModelRouter:
             latency_s=best.latency_s,
             alternatives=rest[:ALTERNATIVES],
             excluded=excluded,
+            tenant=task.tenant,
         )
 
     async def reply(
@@ -135,7 +135,8 @@ class ModelRouter:
         """
         failed: list[str] = []
         for name in (selection.model, *(mark.model for mark in selection.alternatives)):
-            attempt = await self._try(name, messages, tools)
+            breaker = self._breakers.of(name, selection.tenant)
+            attempt = await self._try(name, messages, tools, breaker)
             if attempt.message is not None:
                 reply = self._reply(name, messages, attempt.message)
                 return replace(reply, failed=tuple(failed))
@@ -167,7 +168,7 @@ class ModelRouter:
             return "degraded mode"
         if self._switches.disabled(name, tenant):
             return "switched off"
-        if self._breakers[name].state == "open":
+        if self._breakers.of(name, tenant).state == "open":
             return "circuit open after repeated failures"
         return ""
 
@@ -181,13 +182,17 @@ class ModelRouter:
             cost_usd=mark.cost_usd,
             latency_s=mark.latency_s,
             excluded=excluded,
+            tenant=task.tenant,
         )
 
     async def _try(
-        self, name: str, messages: Sequence[BaseMessage], tools: Sequence[BaseTool]
+        self,
+        name: str,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[BaseTool],
+        breaker: Breaker,
     ) -> Attempt:
         """Ask one model once and tell its breaker how that went."""
-        breaker = self._breakers.setdefault(name, Breaker(clock=self._clock))
         on_trial = breaker.state == "half_open"
         if not breaker.admit():
             return Attempt(why="circuit open")

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
 from antiphon.tools.errors import AssistantError
-from antiphon.tools.resilience import Breaker, Switches
+from antiphon.tools.resilience import Breaker, Breakers, Switches
 from antiphon.tools.retrieval.passages import Embedder
 from antiphon.tools.toolbox.arguments import answer, extract
 from antiphon.tools.toolbox.calls import Caller, Missing, Plan, ToolCall, ToolResult, ToolSpec
@@ -59,7 +59,7 @@ class AssistantToolbox:
             raise AssistantError(f"two tools are named {twice!r}", hint="Rename one of them.")
         self._arguments = {spec.name: arguments_of(spec.tool) for spec in specs}
         self._runners = {spec.name: Runner(spec.tool) for spec in specs}
-        self._breakers = {spec.name: Breaker(clock=clock) for spec in specs}
+        self._breakers = Breakers(clock=clock)
         self._likeness = Likeness(specs, embedder)
         self._switches = switches
         self._threshold = threshold
@@ -119,26 +119,28 @@ class AssistantToolbox:
         if spec is None:
             return _failed(call, "invalid", f"There is no tool named {call.name}.")
         frozen = self._switches.frozen(call.name, caller.tenant)
-        if frozen or not self._breakers[call.name].admit():
+        breaker = self._breakers.of(call.name, caller.tenant)
+        if frozen or not breaker.admit():
             return _unavailable(call)
         began = time.perf_counter()
         try:
-            result = await self._attempt(spec, call, caller)
+            result = await self._attempt(spec, call, caller, breaker)
         except asyncio.CancelledError:
-            self._release(call.name)
+            _release(breaker)
             raise
         return replace(result, ms=round((time.perf_counter() - began) * 1000, 3))
 
-    async def _attempt(self, spec: ToolSpec, call: ToolCall, caller: Caller) -> ToolResult:
-        breaker = self._breakers[call.name]
+    async def _attempt(
+        self, spec: ToolSpec, call: ToolCall, caller: Caller, breaker: Breaker
+    ) -> ToolResult:
         try:
             async with asyncio.timeout(spec.timeout_s):
                 returned = await self._runners[call.name].run(
-                    dict(call.arguments), _config(call, caller, self._data_dir)
+                    dict(call.arguments), _config(call, caller, self._data_dir), caller.tenant
                 )
             result = _succeeded(spec, call, returned)
         except Crowded:
-            self._release(call.name)
+            _release(breaker)
             return _unavailable(call)
         except TimeoutError:
             breaker.fail()
@@ -154,11 +156,6 @@ class AssistantToolbox:
             return _in_doubt(spec, call, "raised", "failed")
         breaker.succeed()
         return result
-
-    def _release(self, name: str) -> None:
-        """Give back the breaker's trial after a call that says nothing of the tool's health."""
-        if self._breakers[name].state == "half_open":
-            self._breakers[name].fail()
 
     def _unknown(self, name: str) -> Plan:
         return Plan(rejected=(f"{name[:100]}: no such tool; there are {', '.join(self._specs)}",))
@@ -194,6 +191,12 @@ class AssistantToolbox:
             question=spec.ask.get(name) or _question(argument),
             arguments=known,
         )
+
+
+def _release(breaker: Breaker) -> None:
+    """Give back the breaker's trial after a call that says nothing of the tool's health."""
+    if breaker.state == "half_open":
+        breaker.fail()
 
 
 def _question(argument: Argument) -> str:

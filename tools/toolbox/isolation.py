@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, Tool
@@ -17,30 +18,35 @@ class Crowded(Exception):
 
 @dataclass(slots=True)
 class Runner:
-    """Runs one tool, at most `most` at a time."""
+    """Runs one tool, at most `most` at a time, and half of that for any one tenant."""
 
     tool: BaseTool
     most: int = 16
-    running: int = 0
+    running: Counter[str] = field(default_factory=Counter)
+    """By tenant."""
 
-    async def run(self, arguments: dict[str, JsonValue], config: RunnableConfig) -> object:
+    async def run(
+        self, arguments: dict[str, JsonValue], config: RunnableConfig, tenant: str = ""
+    ) -> object:
         """Return what the tool returns, or raise what it raises. Raises Crowded."""
-        if self.running >= self.most:
+        if self.running.total() >= self.most or self.running[tenant] >= self.most // 2:
             raise Crowded
-        self.running += 1
+        self.running[tenant] += 1
         if not self._blocks:
             try:
                 return await self.tool.ainvoke(arguments, config)
             finally:
-                self.running -= 1
+                self._ended(tenant)
         return await in_daemon(
             lambda: self.tool.invoke(arguments, config),
             name=f"tool-{self.tool.name}",
-            ended=self._ended,
+            ended=lambda: self._ended(tenant),
         )
 
-    def _ended(self) -> None:
-        self.running -= 1
+    def _ended(self, tenant: str) -> None:
+        self.running[tenant] -= 1
+        if not self.running[tenant]:
+            del self.running[tenant]
 
     @property
     def _blocks(self) -> bool:

@@ -300,6 +300,14 @@ async def test_a_breaker_opens_after_five_failures_and_lets_one_trial_through() 
     assert bench.router.select(TASK).model == "good"
 
 
+async def test_a_model_that_fails_one_tenant_is_asked_for_another() -> None:
+    """Who brings failures about meets them alone; an outage of all is an incident's to say."""
+    bench = Bench((GOOD, FAIR), good=[*[OSError()] * 5, "well"], fair=["spare"] * 6)
+    for _ in range(6):
+        assert (await bench.ask(replace(TASK, tenant="rival"))).model == "fair"
+    assert (await bench.ask(replace(TASK, tenant="acme"))).model == "good"
+
+
 async def test_a_selection_made_before_the_breaker_opened_does_not_call() -> None:
     """An open breaker stops the call itself, not only the choice."""
     bench = Bench((GOOD, FAIR), good=[OSError()] * 5, fair=["spare"] * 6)

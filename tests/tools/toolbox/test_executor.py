@@ -289,6 +289,34 @@ async def test_a_dead_tool_is_left_alone_until_it_recovers() -> None:
     assert "fine" == (await box.execute(call, caller=ADA)).content
 
 
+async def test_what_one_tenant_breaks_works_for_another() -> None:
+    """Neither its failures nor its hung calls keep a tool from anyone else."""
+    go = asyncio.Event()
+
+    async def fragile(order: str) -> str:
+        """Look an order up."""
+        if order == "slow":
+            await go.wait()
+        return {"known": "there"}[order]
+
+    box = toolbox(spec(fragile))
+    rival = Caller(tenant="rival", user="mallory", thread="t")
+
+    async def ask(order: str, caller: Caller) -> str:
+        call = only_call(box.validate("fragile", {"order": order}, turn="t"))
+        return (await box.execute(call, caller=caller)).error
+
+    assert [await ask("unknown", rival) for _ in range(6)] == ["raised"] * 5 + ["unavailable"]
+    assert await ask("known", ADA) == ""
+    other = Caller(tenant="other", user="eve", thread="t")
+    waiting = [asyncio.create_task(ask("slow", other)) for _ in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await ask("known", ADA) == ""
+    go.set()
+    assert (await asyncio.gather(*waiting)).count("unavailable") == 12
+
+
 async def test_a_hung_tool_ends_at_its_deadline() -> None:
     """Async or blocking, a tool that hangs is a timeout, and holds no shared thread."""
     release = threading.Event()
