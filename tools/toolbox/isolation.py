@@ -21,7 +21,7 @@ class Runner:
     """Runs one tool, at most `most` at a time, and half of that for any one tenant."""
 
     tool: BaseTool
-    most: int = 16
+    most: int = 32
     running: Counter[str] = field(default_factory=Counter)
     """By tenant."""
 
