@@ -64,7 +64,7 @@ def guard_input(
             refusal = {"outcome": "refused", "violations": (NOT_THEIRS,)}
             return {**turn, **refusal, "messages": said}  # type: ignore[typeddict-item]
         verdicts = [await rail.judge(message.text, subject) for message in new[:MOST_UNREAD]]
-        if len(new) > 1 and all(verdict.allowed for verdict in verdicts):
+        if 1 < len(new) <= MOST_UNREAD and all(verdict.allowed for verdict in verdicts):
             # Read together as they are answered: what each hides a piece of shows in the whole.
             verdicts = await _together(rail, verdicts, subject)
         violations = tuple(item for verdict in verdicts for item in verdict.violations)
