@@ -392,9 +392,7 @@ class Runner:
         began = await self._began(entry, lease)
         if not began or await self.turns.tried(entry) > MOST_TRIES:
             why = "its process ended each time it was run" if began else NOT_BEGUN
-            return await self._settle(
-                turning, running, config, "failed", release=release, why=why, began=began
-            )
+            return await self._settle(turning, running, config, "failed", release=release, why=why)
         own = replace(context, user=entry.owner, **_turned(entry))
         return await self._graph(turning, running, None, config, own, release=release)
 
@@ -502,12 +500,9 @@ class Runner:
         *,
         release: bool,
         why: str = "",
-        began: bool = True,
     ) -> Turn:
         """Settle to the end: to stop a turn that is just ending comes too late."""
-        settling = self._settlement.settle(
-            running, config, state=state, release=release, why=why, began=began
-        )
+        settling = self._settlement.settle(running, config, state=state, release=release, why=why)
         turn = await _surely(settling)
         turning.ran = True
         return turn

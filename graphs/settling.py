@@ -44,7 +44,6 @@ class Settlement:
         state: TurnState,
         release: bool,
         why: str = "",
-        began: bool = True,
     ) -> Turn:
         """Close the turn and return its result. Raises LeaseLost, StorageError."""
         with storage_errors():
@@ -64,7 +63,6 @@ class Settlement:
             calls=running.calls,
             title=_title(snapshot),
             waiting=turn.interrupt is not None,
-            began=began,
             release=release,
         )
         # Settling is done once over all processes, so what follows it is too.

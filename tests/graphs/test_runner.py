@@ -33,7 +33,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 from mortal import ME, PACE, QUESTION
 
-from antiphon.graphs.runner import Event, Pace, Turning
+from antiphon.graphs.runner import NOT_BEGUN, Event, Pace, Turning
 from antiphon.graphs.services import Services
 from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
@@ -550,7 +550,7 @@ async def test_a_killed_waiter_is_not_stuck(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("comer", ["take_up", "message", "retry", "cancel"])
 async def test_a_message_that_died_in_the_line_is_closed(tmp_path: Path, comer: str) -> None:
-    """It was never begun: closed as failed, or as stopped, and a retry of it is run anew."""
+    """It was never begun: closed as failed, or as stopped, and a retry is told so."""
     async with Opened(tmp_path, fake_services(), PACE) as talk:
         dead = await died_in_line(talk, tmp_path)
         await asyncio.sleep(PACE.lease + 0.2)
@@ -565,7 +565,7 @@ async def test_a_message_that_died_in_the_line_is_closed(tmp_path: Path, comer: 
         said = await events(await talk.follow(context=ME, thread="t", turn=dead))
         if comer == "retry":
             again = await talk.ask(QUESTION, context=ME, thread="t", request_key="key")
-            assert (again.outcome, again.turn_id == dead) == ("answered", False)
+            assert (again.degraded_because, again.turn_id) == (NOT_BEGUN, dead)
         assert await talk.runner.take_up() == 0
     state = "cancelled" if comer == "cancel" else "failed"
     assert (closed.id, closed.state) == (dead, state)

@@ -142,7 +142,6 @@ class Leases(Sql):
         calls: Sequence[Call] = (),
         title: str = "",
         waiting: bool = False,
-        began: bool = True,
         release: bool = True,
     ) -> None:
         """Close a turn and give the lease back, unless the next turn runs on under it."""
@@ -163,11 +162,10 @@ class Leases(Sql):
                 yield written_call(turn.id, lease.token, number, call)
             written = yield self._sql(
                 "UPDATE antiphon_turns SET state = ?, outcome = ?, result = ?, checkpoint = ?,"
-                " request_key = CASE WHEN ? = 1 THEN request_key ELSE '' END,"
                 " ended = {now} WHERE id = ? AND token <= ? RETURNING id"
             ), (
                 state, outcome, None if result is None else dumped(dict(result)), checkpoint,
-                int(began), turn.id, lease.token,
+                turn.id, lease.token,
             )  # fmt: skip
             if not written:
                 raise lost()

@@ -195,13 +195,11 @@ class Turns(Protocol):
         calls: Sequence[Call] = (),
         title: str = "",
         waiting: bool = False,
-        began: bool = True,
         release: bool = True,
     ) -> None:
         """Close a turn and give the lease back, unless the next turn runs on under it.
 
-        `waiting`: something still waits for a person, however this turn ended. One that never
-        `began` gives its request key back: a retry is run, as nothing was. Raises LeaseLost.
+        `waiting`: something still waits for a person, however this turn ended. Raises LeaseLost.
         """
         ...
 
