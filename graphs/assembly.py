@@ -19,12 +19,18 @@ from antiphon.graphs.persistence import (
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.prompts.library import PromptError, PromptFiles
+from antiphon.tools.claims import SignsVerifier, Verifier
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
 from antiphon.tools.memory.conversation import ConversationMemory
-from antiphon.tools.models.embeddings import dense_share, make_embedder, make_reranker
+from antiphon.tools.models.embeddings import (
+    ENGLISH,
+    dense_share,
+    make_embedder,
+    make_reranker,
+)
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.models.kept import KeptVectors
 from antiphon.tools.models.providers import connect
@@ -63,6 +69,7 @@ def build_services(
     make_folder(folder)
     embedder = make_embedder(settings.embedder, assistant.languages)
     switches, tokens = Switches(), ApproximateCounter()
+    verifier = SignsVerifier(embedder, reads="en" if embedder.name == ENGLISH else "*")
     intents, memory = assistant.intents, assistant.memory
     knowledge = _knowledge(settings, assistant, embedder, folder, patience_s)
     specs = [_spec(form, assistant.folder) for form in assistant.tools]
@@ -83,8 +90,9 @@ def build_services(
     knowledge.bind(bring_in)
     return Services(
         assistant=assistant,
-        input_rail=_rail(assistant, "input", switches),
-        output_rail=_rail(assistant, "output", switches),
+        input_rail=_rail(assistant, "input", switches, verifier),
+        output_rail=_rail(assistant, "output", switches, verifier),
+        verifier=verifier,
         cache=open_cache(settings, folder),
         memory=ConversationMemory(
             embedder=embedder,
@@ -157,7 +165,7 @@ def _collection(name: str) -> str:
     return "Antiphon" + "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name))
 
 
-def _rail(assistant: Assistant, side: str, switches: Switches) -> GuardRail:
+def _rail(assistant: Assistant, side: str, switches: Switches, verifier: Verifier) -> GuardRail:
     entries: tuple[GuardForm, ...] = getattr(assistant.guards, side)
     detector = PatternDetector()
     return GuardRail(
@@ -169,6 +177,7 @@ def _rail(assistant: Assistant, side: str, switches: Switches) -> GuardRail:
                 allowed_links=assistant.guards.allowed_links,
                 max_chars=assistant.guards.max_chars,
                 detector=detector,
+                verifier=verifier,
                 rail="input" if side == "input" else "output",
             )
             for entry in entries

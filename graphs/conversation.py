@@ -95,7 +95,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("call_tools", call_tools(s.toolbox, s.effects, declined=say.declined, expired=say.expired), timeout=t.tools, metadata=BOUNDED, destinations=CAN_FAIL)
         # what is said
         .add_node("select_model", select_model(s.models, prompting, s.tokens, output_tokens=a.models.output_tokens), destinations=CAN_FAIL)
-        .add_node("respond", respond(Accounted(s.models, "answer"), prompting, s.output_rail, language=a.languages[0]), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
+        .add_node("respond", respond(Accounted(s.models, "answer"), prompting, s.verifier, s.output_rail, language=a.languages[0]), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
         .add_node("guard_output", guard_output(s.output_rail, language=a.languages[0]), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
         .add_node("refuse", refuse(refused=say.refused, because={KnowledgeUnavailable.code: say.unreachable, KnowledgeLoading.code: say.loading}, aftermath=after), metadata=DISCARDS, destinations=CAN_FAIL)
         # what stays

@@ -10,6 +10,7 @@ from langgraph.cache.base import BaseCache
 from antiphon.graphs.assistant import Assistant
 from antiphon.prompts.library import Prompts
 from antiphon.tools.cache import CachedAnswer
+from antiphon.tools.claims import SignsVerifier, Verifier
 from antiphon.tools.guards import Rail
 from antiphon.tools.intent import IntentClassifier
 from antiphon.tools.memory import MemoryManager
@@ -60,6 +61,8 @@ class Services:
     telemetry: Telemetry
     reranker: Reranker | None = WORDING
     """Gives the first passages a second look; None keeps the order of the search."""
+    verifier: Verifier = field(default_factory=SignsVerifier)
+    """Holds what an answer claims against its evidence."""
     respond_to: Callable[[Sequence[Alert]], Awaitable[None]] = unattended
     """Starts the incident graph for alerts that fired; must return at once."""
     switches: Switches = field(default_factory=Switches)

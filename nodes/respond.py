@@ -11,9 +11,10 @@ from antiphon.nodes.guard import evidence_of, judge_draft, judged
 from antiphon.nodes.recover import Aftermath
 from antiphon.nodes.state import Context, Node, Said, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
+from antiphon.tools.claims import Verifier, borne_out
 from antiphon.tools.guards import Rail
 from antiphon.tools.models import LAST_RESORT, Models, Task
-from antiphon.tools.retrieval.citations import cite, support, supported
+from antiphon.tools.retrieval.citations import cite, support
 from antiphon.tools.retrieval.context import fence, fence_result
 from antiphon.tools.retrieval.language import detect
 from antiphon.tools.tokens import TokenCounter
@@ -89,12 +90,14 @@ def select_model(
     return select_model
 
 
-def respond(models: Models, prompting: Prompting, rail: Rail, *, language: str) -> Node:
+def respond(
+    models: Models, prompting: Prompting, verifier: Verifier, rail: Rail, *, language: str
+) -> Node:
     """Draft the answer, cite it and have it judged: no unjudged word of a model enters the state.
 
     Without a selection the last resort speaks (degraded mode).
 
-    Sentences of a language model that nothing supports are left out, unless nothing would remain.
+    Claims that the evidence denies or does not know are left out, unless nothing would remain.
     """
 
     @step
@@ -109,8 +112,8 @@ def respond(models: Models, prompting: Prompting, rail: Rail, *, language: str) 
         evidence = evidence_of(state)
         said = str(reply.message.text)
         spoken = detect(said, otherwise=language)
-        if reply.model != LAST_RESORT and evidence:
-            said = supported(said, evidence, language=spoken) or said
+        if evidence:
+            said = await borne_out(verifier, said, evidence, language=spoken) or said
         draft, citations = cite(said, state["cards"], language=spoken)
         fell_back = reply.model == LAST_RESORT and bool(reply.failed)
         verdict = await judge_draft(rail, draft, state, context, language=language)

@@ -9,13 +9,16 @@ from datetime import date
 
 import pytest
 
+from antiphon.tools.claims import claims_of
+from antiphon.tools.claims.polarity import opposed
+from antiphon.tools.claims.quantities import quantities
 from antiphon.tools.guards.injection import assess
 from antiphon.tools.guards.links import Links
 from antiphon.tools.guards.text import visible
 from antiphon.tools.memory.extract import facts
 from antiphon.tools.privacy import PatternDetector, mask
 from antiphon.tools.retrieval.analysis import terms, word_count
-from antiphon.tools.retrieval.citations import cite, support, supported
+from antiphon.tools.retrieval.citations import cite, support
 from antiphon.tools.retrieval.context import Card
 from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.sentences import sentences
@@ -59,7 +62,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "personal data": lambda text: mask(text, DETECTOR.find(text)),
     "grounding": lambda text: support(text, (text,)),
     "citations": lambda text: cite(text, CARDS),
-    "unsupported": lambda text: supported(text, (PASSAGE,)),
+    "quantities": quantities,
+    "opposites": lambda text: opposed(text[:2000], text),
+    "claims": claims_of,
     "memory": facts,
     "language": detect,
     "sentences": sentences,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from antiphon.tools.claims import Verifier
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.guards.grounding import Grounding
 from antiphon.tools.guards.guardrails_ai import GuardrailsGuard
@@ -30,6 +31,7 @@ def build_guard(
     allowed_links: Sequence[str],
     max_chars: int,
     detector: Detector,
+    verifier: Verifier | None = None,
     rail: Literal["input", "output"] = "input",
 ) -> Guard:
     """Build the guard that `use` names: a built-in, `guardrails:...`, or `package.module:Class`.
@@ -47,7 +49,7 @@ def build_guard(
         "pii": lambda: PersonalData(detector, **{"rail": rail, **given}),
         "injection": lambda: Injection(**given),
         "links": lambda: Links(**{"allowed_hosts": allowed_links, **given}),
-        "grounding": lambda: Grounding(**given),
+        "grounding": lambda: Grounding(**given, verifier=verifier),
     }
     try:
         if use in built_in:

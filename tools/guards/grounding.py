@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from antiphon.tools.claims import KEPT, SignsVerifier, Verifier, claims_of
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Subject
-from antiphon.tools.retrieval.citations import support
 
 
 class Grounding:
-    """Notes an answer whose words are not in its evidence; whoever asked decides to abstain."""
+    """Notes an answer whose claims are not in its evidence; whoever asked decides to abstain."""
 
     name = "grounding"
 
-    def __init__(self, minimum: float = 0.5, *, critical: bool = False) -> None:
+    def __init__(
+        self,
+        minimum: float = 0.5,
+        *,
+        critical: bool = False,
+        verifier: Verifier | None = None,
+    ) -> None:
+        """`minimum`: the share of claims that the evidence must bear out, or may."""
         self.critical = critical
         self._minimum = minimum
+        self._verifier = verifier or SignsVerifier()
 
     async def check(self, text: str, subject: Subject) -> Finding:
-        """Judge the share of the answer's content words that the evidence holds."""
+        """Judge each claim of the answer by the evidence: none may say the opposite."""
         if not subject.expects_evidence:
             return Finding(ok=True, text=text)
-        size = len(text) + sum(map(len, subject.evidence))
-        share = await paced(size, support, text, subject.evidence, language=subject.language)
-        if share is None or share >= self._minimum:
+        claims = [text[slice(*span)] for span in await paced(len(text), claims_of, text)]
+        if not claims:
             return Finding(ok=True, text=text)
-        reason = f"{share:.0%} of the answer is in the evidence, {self._minimum:.0%} is asked for"
+        found = await self._verifier.judge(claims, subject.evidence, language=subject.language)
+        wrong = next((one for one in found if one.verdict == "contradicted"), None)
+        kept = sum(one.verdict in KEPT for one in found) / len(found)
+        if wrong is None and kept >= self._minimum:
+            return Finding(ok=True, text=text)
+        reason = (
+            f"the evidence says otherwise: {wrong.reason}"
+            if wrong is not None
+            else f"{kept:.0%} of the claims are in the evidence, {self._minimum:.0%} are asked for"
+        )
         return Finding(ok=False, text=text, severity="high", reason=reason)

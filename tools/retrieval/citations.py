@@ -35,9 +35,6 @@ STRONG = 0.6
 Four in five sentences of MTRAG's reference answers reach it in their own passages, one in a hundred
 in those of another question.
 """
-SUPPORTED = 0.3
-"""Share below which a sentence has no support: 5 % of the same sentences fall below it by their own
-passages, 88 % by another question's."""
 FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -95,36 +92,7 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
     return sum(word in known for word in words) / len(words)
 
 
-def supported(
-    answer: str, evidence: Sequence[str], *, minimum: float = SUPPORTED, language: str = "en"
-) -> str:
-    """Return the answer without the sentences that the evidence does not support.
-
-    Questions, code and sentences of few words stay. Where nothing would be left the answer is
-    returned as it is, for the output rail to judge.
-    """
-    code = [match.span() for match in CODE.finditer(answer)]
-    known = {word for text in evidence for word in terms(text, language)}
-
-    def unsupported(span: Span) -> bool:
-        said = MARKERS.sub("", answer[slice(*span)]).strip()
-        if said.endswith(NO_CLAIM) or _within(span, code):
-            return False
-        words = terms(said, language)
-        if len(set(words)) < FEWEST_WORDS:
-            return False
-        return sum(word in known for word in words) / len(words) < minimum
-
-    spans = sentences(answer)
-    cut = [span for span in spans if unsupported(span)]
-    if len(cut) == len(spans):
-        return answer
-    for span in reversed(cut):
-        answer = _without(answer, span)
-    return answer.strip()
-
-
-def _without(text: str, span: Span) -> str:
+def without(text: str, span: Span) -> str:
     """Return the text without a sentence, and without its line where that leaves a marker only."""
     line = text.rfind("\n", 0, span[0]) + 1
     before, after = text[line : span[0]], text[span[1] :]

@@ -9,7 +9,6 @@ import pytest
 
 from antiphon.tools.retrieval.citations import (
     cite,
-    supported,
     verbatim,
 )
 from antiphon.tools.retrieval.context import Card, Citation
@@ -129,37 +128,3 @@ class TestVerbatim:
         citation = Citation(id=1, source="s", title="T", quote=quote, start=start, end=end)
 
         assert expected is verbatim(citation, RETURNS.text, start=RETURNS.start)
-
-
-class TestSupported:
-    @pytest.mark.parametrize(
-        ("answer", "expected"),
-        [
-            (
-                "Refunds take 5 working days [1]. Our founder loves orange kittens [1].",
-                "Refunds take 5 working days [1].",
-            ),
-            (
-                "- Refunds take 5 working days.\n- Pelicans cross lakes quickly.\n\nIt takes 4.",
-                "- Refunds take 5 working days.\n\nIt takes 4.",
-            ),
-            (
-                "Refunds take 5 days. Shall we discuss your purple kayak?",
-                "Refunds take 5 days. Shall we discuss your purple kayak?",
-            ),
-            ("Refunds take 5 days. Gladly done!", "Refunds take 5 days. Gladly done!"),
-            ("Pelicans cross lakes quickly.", "Pelicans cross lakes quickly."),
-            ("", ""),
-        ],
-        ids=["sentence", "item", "question", "few words", "nothing left", "empty"],
-    )  # fmt: skip
-    def test_unsupported_sentences_are_cut(self, answer: str, expected: str) -> None:
-        """Only claims are cut, with their line when that is all it held."""
-        assert expected == supported(answer, EVIDENCE)
-
-    def test_a_stricter_minimum_cuts_more(self) -> None:
-        """Half of this sentence is in the evidence."""
-        answer = "Refunds take 5 days. Refunds take purple kayaks."
-
-        assert answer == supported(answer, EVIDENCE)
-        assert "Refunds take 5 days." == supported(answer, EVIDENCE, minimum=0.8)

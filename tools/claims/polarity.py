@@ -1,0 +1,122 @@
+"""Whether two texts of nearly the same words say the opposite: negations and opposites.
+
+Such a sign is worth something only where claim and evidence speak of the same: `opposed` asks for
+the part of the evidence's sentence that shares the claim's words, and judges that part alone. On
+policy prose the parity of negations tells four of five negated claims; in long and free texts it is
+too often wrong to be a verdict, which is why so many words must be shared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from antiphon.tools.retrieval.analysis import terms
+
+SAME = 2 / 3
+"""Share of the claim's content words that a part of a sentence must hold to be about the same."""
+WHOLE = 0.8
+"""Share of a sentence's words from which a claim repeats it whole, and not one part of it."""
+_CUES = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        not no never none nobody nothing nowhere neither nor without cannot unable impossible
+        nicht kein keine keinen keinem keiner keines nie niemals ohne weder niemand nichts
+        pas jamais aucun aucune sans nunca ningún ninguna sin non nessun nessuna senza niet geen
+        nooit zonder não nenhum nenhuma sem
+        """,
+    )
+)
+_UNDONE = re.compile(r"\b\w+n['’]t\b", re.IGNORECASE)
+_WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_PART = re.compile(
+    r"[;:,()–—]|\b(?:but|however|although|while|whereas|aber|jedoch|sondern|and|und)\b"
+)
+_ANSWER = re.compile(r"\s*(?:yes|no|ja|nein|oui|non|sí|si)\s*[,.!:;–—-]+\s*", re.IGNORECASE)
+_ONLY = re.compile(r"\b(?:not only|nicht nur|no later|nothing but|not just)\b", re.IGNORECASE)
+OPPOSITES: tuple[tuple[str, str], ...] = (
+    ("open", "closed"), ("before", "after"), ("more", "less"), ("more", "fewer"),
+    ("include", "exclude"), ("include", "without"), ("allow", "forbid"), ("allow", "prohibit"),
+    ("accept", "refuse"), ("accept", "reject"), ("possible", "impossible"),
+    ("increase", "decrease"), ("raise", "lower"), ("cheap", "expensive"), ("first", "last"),
+    ("always", "never"), ("early", "late"), ("earlier", "later"), ("start", "end"),
+    ("begin", "end"), ("online", "offline"), ("free", "charged"), ("with", "without"),
+    ("able", "unable"), ("valid", "invalid"), ("available", "unavailable"), ("above", "below"),
+    ("over", "under"), ("inside", "outside"), ("same", "different"), ("new", "used"),
+    ("full", "empty"), ("high", "low"), ("long", "short"), ("hot", "cold"), ("wet", "dry"),
+    ("maximum", "minimum"), ("buy", "sell"), ("win", "lose"), ("accept", "decline"),
+    ("required", "optional"), ("must", "optional"), ("domestic", "international"),
+    ("public", "private"), ("safe", "dangerous"), ("up", "down"), ("left", "right"),
+    ("sender", "recipient"), ("refundable", "nonrefundable"), ("opened", "unopened"),
+    ("used", "unused"), ("enable", "disable"), ("on", "off"), ("both", "neither"),
+)  # fmt: skip
+
+
+def _stemmed(word: str) -> str:
+    found = terms(word)
+    return found[0] if found else word
+
+
+_PAIRS = frozenset(
+    frozenset((_a, _b))
+    for _one, _other in OPPOSITES
+    for _a in {_one, _stemmed(_one)}
+    for _b in {_other, _stemmed(_other)}
+)
+
+
+def opposed(claim: str, sentence: str, *, language: str = "en") -> str:
+    """Return why the sentence says the opposite of the claim, or nothing."""
+    said = _ANSWER.sub("", claim, count=1)
+    wanted, there = set(terms(said, language)), set(terms(sentence, language))
+    shared = len(wanted & there)
+    if shared >= WHOLE * len(there) and shared >= SAME * len(wanted):
+        part: str | None = sentence
+    else:
+        part = _about_the_same(wanted, sentence, language)
+    if part is None:
+        return ""
+    if _negations(said) % 2 != _negations(part) % 2:
+        return "one of the two is negated"
+    return _opposite_words(said, part)
+
+
+def _about_the_same(wanted: set[str], sentence: str, language: str) -> str | None:
+    """Return the shortest run of the sentence's parts that holds most of the claim's words."""
+    if not wanted:
+        return None
+    parts = [part for part in _split(sentence) if part.strip()]
+    held = [set(terms(part, language)) & wanted for part in parts]
+    enough = SAME * len(wanted)
+    for size in range(1, len(parts) + 1):
+        for first in range(len(parts) - size + 1):
+            run = held[first : first + size]
+            if len(set().union(*run)) >= enough:
+                return " ".join(parts[first : first + size])
+    return None
+
+
+def _split(sentence: str) -> Sequence[str]:
+    return _PART.split(sentence)
+
+
+def _negations(text: str) -> int:
+    plain = _ONLY.sub(" ", text)
+    words = [word.lower().replace("’", "'") for word in _WORDS.findall(plain)]
+    return sum(word in _CUES for word in words) + len(_UNDONE.findall(plain))
+
+
+def _opposite_words(claim: str, part: str) -> str:
+    """Return the pair of opposites of which each text has one, and neither text both."""
+    one, other = _forms(claim), _forms(part)
+    for mine in one - other:
+        for theirs in other - one:
+            if frozenset((mine, theirs)) in _PAIRS:
+                return f'"{mine}" against "{theirs}"'
+    return ""
+
+
+def _forms(text: str) -> frozenset[str]:
+    words = {word.lower() for word in _WORDS.findall(text)}
+    return frozenset(words | {_stemmed(word) for word in words})

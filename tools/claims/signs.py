@@ -1,0 +1,231 @@
+"""The verifier that needs no model of its own: words, figures, negations, names, and embeddings.
+
+Each sign has a verdict of its own and they are not added up: how much of a claim is covered says
+whether the evidence speaks of it, and nothing about whether it says the opposite. What is covered
+and shows no contradicting sign is `supported` where nearly every word is there, and `unsure` below.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from antiphon.tools.claims.polarity import opposed
+from antiphon.tools.claims.quantities import Quantity, quantities
+from antiphon.tools.claims.verdict import Judgement
+from antiphon.tools.guards.pace import paced
+from antiphon.tools.retrieval.analysis import primary, terms
+from antiphon.tools.retrieval.citations import MARKERS
+from antiphon.tools.retrieval.language import detect
+from antiphon.tools.retrieval.passages import Embedder
+from antiphon.tools.retrieval.sentences import sentences
+
+SURE = 0.8
+"""Cover from which a claim without any other sign is supported."""
+FOUND = 0.45
+"""Cover below which the evidence does not speak of a claim."""
+ABOUT = 0.4
+"""Share of a claim's words that a sentence must hold for its figures to be about the same."""
+READ = 24
+"""Sentences of the evidence that are embedded for a claim that words do not settle."""
+MOST_CLAIMS, MOST_SENTENCES = 100, 400
+"""Of an answer and of its evidence that are read: each claim is held against each sentence."""
+BEST = 3
+"""Sentences whose figures and negations count."""
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!\A)(?<=\s)(?:[A-ZÄÖÜ][\w'’-]+|[A-Z]{2,}\d*)")
+_CALENDAR = frozenset(
+    f"{day}day" for day in ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")
+)
+"""Written like names and none: what holds on working days holds on a Tuesday."""
+NOUNS_LIKE_NAMES = frozenset({"de", "lb"})
+"""Languages that write every noun as others write names."""
+_STEEP, _MIDDLE = 8.0, 0.55
+"""Of the logistic curve from cover to the probability of support."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sentence:
+    text: str
+    terms: frozenset[str]
+    quantities: tuple[Quantity, ...]
+
+
+class SignsVerifier:
+    """Judges claims by signs that can be named."""
+
+    def __init__(self, embedder: Embedder | None = None, *, reads: str = "en") -> None:
+        """`embedder` recognises what is said in other words; `reads`: its language, `*` for all."""
+        self._embedder = embedder
+        self._reads = reads
+
+    async def judge(
+        self, claims: Sequence[str], evidence: Sequence[str], *, language: str = "en"
+    ) -> tuple[Judgement, ...]:
+        """Return a judgement for each claim, in order."""
+        said = [MARKERS.sub("", claim).strip() for claim in claims]
+        size = sum(map(len, said)) + sum(map(len, evidence))
+        known = await paced(size, _read, evidence, language)
+        beyond = said[MOST_CLAIMS:]
+        del said[MOST_CLAIMS:]
+        theirs = primary(detect(" ".join(evidence)[:4000], otherwise=language))
+        foreign = primary(language) != theirs and self._reads != "*"
+        likeness = [] if foreign else await self._likeness(said, known, language)
+
+        def judged() -> tuple[Judgement, ...]:
+            return tuple(
+                _judged(claim, known, language, foreign=foreign, cosines=cosines)
+                for claim, cosines in zip(said, likeness or [{}] * len(said), strict=True)
+            )
+
+        return (
+            *await paced(size, judged),
+            *(
+                Judgement(claim=claim, verdict="not found", reason="too many claims at once")
+                for claim in beyond
+            ),
+        )
+
+    async def _likeness(
+        self, claims: Sequence[str], known: Sequence[_Sentence], language: str
+    ) -> list[dict[int, float]]:
+        """Return how alike each claim is to sentences, for claims that words do not settle."""
+        if self._embedder is None or not known:
+            return []
+        open_claims = {
+            place: _nearest(set(terms(claim, language)), known)[:READ]
+            for place, claim in enumerate(claims)
+            if not _settled(set(terms(claim, language)), known)
+        }
+        texts = dict.fromkeys(claims[place] for place in open_claims)
+        texts |= dict.fromkeys(known[at].text for places in open_claims.values() for at in places)
+        if not texts:
+            return []
+        made = await self._embedder.embed(list(texts))
+        vectors = dict(zip(texts, made, strict=True))
+        return [
+            {
+                at: sum(map(operator.mul, vectors[claim], vectors[known[at].text]))
+                for at in open_claims.get(place, ())
+            }
+            for place, claim in enumerate(claims)
+        ]
+
+
+def _read(evidence: Sequence[str], language: str) -> list[_Sentence]:
+    spans = ((text, span) for text in evidence for span in sentences(text))
+    return [
+        _Sentence(
+            text=text[slice(*span)],
+            terms=frozenset(terms(text[slice(*span)], language)),
+            quantities=quantities(text[slice(*span)]),
+        )
+        for text, span in islice(spans, MOST_SENTENCES)
+    ]
+
+
+def _share(wanted: set[str], sentence: _Sentence) -> float:
+    return len(wanted & sentence.terms) / len(wanted) if wanted else 0.0
+
+
+def _nearest(wanted: set[str], known: Sequence[_Sentence]) -> list[int]:
+    return sorted(range(len(known)), key=lambda at: -_share(wanted, known[at]))
+
+
+def _settled(wanted: set[str], known: Sequence[_Sentence]) -> bool:
+    return any(_share(wanted, one) >= SURE for one in known)
+
+
+def _judged(
+    claim: str,
+    known: Sequence[_Sentence],
+    language: str,
+    *,
+    foreign: bool,
+    cosines: dict[int, float],
+) -> Judgement:
+    wanted = set(terms(claim, language))
+    covers = {at: max(_share(wanted, one), cosines.get(at, 0.0)) for at, one in enumerate(known)}
+    for one in known:
+        if claim.rstrip(" .!") in one.text:
+            return Judgement(
+                claim=claim, verdict="supported", reason="it stands there word for word",
+                quote=one.text, supported=1.0,
+            )  # fmt: skip
+    order = sorted(covers, key=lambda at: -covers[at])[:BEST]
+    best = known[order[0]] if order else None
+    cover = covers[order[0]] if order else 0.0
+    clash = _clash(claim, known, order if not foreign else list(covers), covers, foreign=foreign)
+    if clash is not None:
+        why, quote = clash
+        return Judgement(
+            claim=claim, verdict="contradicted", reason=why, quote=quote, contradicted=0.9
+        )
+    if foreign:
+        return Judgement(
+            claim=claim, verdict="unverified", supported=0.5, contradicted=0.1,
+            reason="the evidence is in another language, and its figures agree",
+        )  # fmt: skip
+    for at in order:
+        why = opposed(claim, known[at].text, language=language)
+        if not why:
+            if _share(wanted, known[at]) >= SURE:
+                break
+            continue
+        return Judgement(
+            claim=claim, verdict="contradicted", reason=why, quote=known[at].text, contradicted=0.75
+        )
+    likely = 1 / (1 + math.exp(-_STEEP * (cover - _MIDDLE)))
+    quote = best.text if best is not None else ""
+    missing = "" if primary(language) in NOUNS_LIKE_NAMES else _missing(claim, known)
+    if missing:
+        return Judgement(
+            claim=claim, verdict="not found", quote=quote, supported=likely / 3, contradicted=0.3,
+            reason=f"{missing} is not in the evidence",
+        )  # fmt: skip
+    if cover < FOUND:
+        return Judgement(
+            claim=claim, verdict="not found", supported=likely, contradicted=0.1,
+            reason="the evidence says nothing of it",
+        )  # fmt: skip
+    sure = cover >= SURE
+    return Judgement(
+        claim=claim, verdict="supported" if sure else "unsure", quote=quote, supported=likely,
+        contradicted=0.05 if sure else 0.15,
+        reason="its words are there" if sure else "the evidence says something like it",
+    )  # fmt: skip
+
+
+def _clash(
+    claim: str,
+    known: Sequence[_Sentence],
+    places: Sequence[int],
+    covers: dict[int, float],
+    *,
+    foreign: bool,
+) -> tuple[str, str] | None:
+    """Return a figure of the claim that the evidence gives another value of, and the sentence."""
+    everything = [one for sentence in known for one in sentence.quantities]
+    for mine in quantities(claim):
+        if any(mine.meets(theirs) for theirs in everything):
+            continue
+        for at in places:
+            if not foreign and covers[at] < ABOUT:
+                continue
+            for theirs in known[at].quantities:
+                if (theirs.kind, theirs.bound) == (mine.kind, mine.bound):
+                    return f"{mine.said} against {theirs.said}", known[at].text
+    return None
+
+
+def _missing(claim: str, known: Sequence[_Sentence]) -> str:
+    """Return a name of the claim that stands nowhere in the evidence."""
+    there = " ".join(sentence.text for sentence in known).lower()
+    for match in _NAME.finditer(claim):
+        name = match.group().removesuffix("'s").removesuffix("’s")
+        if name.lower() not in there and name.lower() not in _CALENDAR:
+            return name
+    return ""
