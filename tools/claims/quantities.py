@@ -30,6 +30,12 @@ class Quantity:
     bound: Literal["", "least", "most"] = ""
     """Whether it is only named as a bound: "more than", "before"."""
 
+    def keeps(self, bound: Quantity) -> bool:
+        """Say whether it keeps within a bound: noon is before 14:00."""
+        if self.kind != bound.kind:
+            return False
+        return self.low <= bound.high if bound.bound == "most" else self.high >= bound.low
+
     def meets(self, other: Quantity) -> bool:
         """Say whether both can be the same value."""
         return self.kind == other.kind and self.low <= other.high and other.low <= self.high

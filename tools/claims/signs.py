@@ -28,6 +28,10 @@ SURE = 0.8
 """Cover from which a claim without any other sign is supported."""
 FOUND = 0.45
 """Cover below which the evidence does not speak of a claim."""
+HINTED = 0.25
+"""The same where a figure of the claim agrees with a sentence that is like it."""
+SHARED, HEARD = 0.5, 4000
+"""Share of words that no other language has, and characters by which a language is told."""
 ABOUT = 0.4
 """Share of a claim's words that a sentence must hold for its figures to be about the same."""
 READ = 24
@@ -68,16 +72,16 @@ class SignsVerifier:
         """Return a judgement for each claim, in order."""
         said = [MARKERS.sub("", claim).strip() for claim in claims]
         size = sum(map(len, said)) + sum(map(len, evidence))
-        known = await paced(size, _read, evidence, language)
+        theirs = primary(detect(" ".join(evidence)[:HEARD], otherwise=language))
+        known = await paced(size, _read, evidence, theirs)
         beyond = said[MOST_CLAIMS:]
         del said[MOST_CLAIMS:]
-        theirs = primary(detect(" ".join(evidence)[:4000], otherwise=language))
         foreign = primary(language) != theirs and self._reads != "*"
-        likeness = [] if foreign else await self._likeness(said, known, language)
+        likeness = await self._likeness(said, known, theirs)
 
         def judged() -> tuple[Judgement, ...]:
             return tuple(
-                _judged(claim, known, language, foreign=foreign, cosines=cosines)
+                _judged(claim, known, theirs, foreign=foreign, cosines=cosines)
                 for claim, cosines in zip(said, likeness or [{}] * len(said), strict=True)
             )
 
@@ -148,6 +152,8 @@ def _judged(
     cosines: dict[int, float],
 ) -> Judgement:
     wanted = set(terms(claim, language))
+    # A language is easily misheard in a few words: who shares most of them speaks the same.
+    foreign = foreign and not any(_share(wanted, one) >= SHARED for one in known)
     covers = {at: max(_share(wanted, one), cosines.get(at, 0.0)) for at, one in enumerate(known)}
     for one in known:
         if claim.rstrip(" .!") in one.text:
@@ -186,7 +192,7 @@ def _judged(
             claim=claim, verdict="not found", quote=quote, supported=likely / 3, contradicted=0.3,
             reason=f"{missing} is not in the evidence",
         )  # fmt: skip
-    if cover < FOUND:
+    if cover < (HINTED if _agrees(claim, known, order) else FOUND):
         return Judgement(
             claim=claim, verdict="not found", supported=likely, contradicted=0.1,
             reason="the evidence says nothing of it",
@@ -219,6 +225,16 @@ def _clash(
                 if (theirs.kind, theirs.bound) == (mine.kind, mine.bound):
                     return f"{mine.said} against {theirs.said}", known[at].text
     return None
+
+
+def _agrees(claim: str, known: Sequence[_Sentence], places: Sequence[int]) -> bool:
+    """Say whether a figure of the claim is that of a sentence, or keeps within its bound."""
+    theirs = [one for at in places for one in known[at].quantities]
+    return any(
+        mine.meets(one) or (one.bound != "" and not mine.bound and mine.keeps(one))
+        for mine in quantities(claim)
+        for one in theirs
+    )
 
 
 def _missing(claim: str, known: Sequence[_Sentence]) -> str:

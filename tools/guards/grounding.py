@@ -5,6 +5,10 @@ from __future__ import annotations
 from antiphon.tools.claims import KEPT, SignsVerifier, Verifier, claims_of
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Subject
+from antiphon.tools.retrieval.language import detect
+
+MOST_HEARD = 2000
+"""Characters by which the language of an answer is told."""
 
 
 class Grounding:
@@ -31,7 +35,8 @@ class Grounding:
         claims = [text[slice(*span)] for span in await paced(len(text), claims_of, text)]
         if not claims:
             return Finding(ok=True, text=text)
-        found = await self._verifier.judge(claims, subject.evidence, language=subject.language)
+        spoken = detect(text[:MOST_HEARD], otherwise=subject.language)
+        found = await self._verifier.judge(claims, subject.evidence, language=spoken)
         wrong = next((one for one in found if one.verdict == "contradicted"), None)
         kept = sum(one.verdict in KEPT for one in found) / len(found)
         if wrong is None and kept >= self._minimum:
