@@ -21,6 +21,8 @@ from antiphon.tools.retrieval.sentences import HEADING, MARKER, Span, sentences
 MARKERS = re.compile(r"(?:(?:(?<![ \t])[ \t]+)?\[\d{1,3}(?:[ \t]*,[ \t]*\d{1,3})*\])+(?!\()")
 """A run of markers: ` [1]`, `[1][2]`, `[1, 2]`; not the text of a link."""
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
+CONTEXT = 12
+"""Letters before a bracketed number by which a card's own is recognised."""
 LONGEST_QUOTE = 3
 """Sentences in one quote, at most."""
 EXTRA_SENTENCE = 1.5
@@ -45,9 +47,10 @@ def cite(
 
     A marker goes where no card has its number or the card shares no content word with the
     sentence. An answer without any gets one where a card strongly supports a sentence. Ids count
-    from 1 in order of first appearance; one quote has one id.
+    from 1 in order of first appearance; one quote has one id. A bracketed number that a card's own
+    text has there (`items[0]`, a footnote) is no marker and stays.
     """
-    if not MARKERS.search(answer):
+    if not any(not _own(run, cards) for run in MARKERS.finditer(answer)):
         answer = _marked(answer, cards, language)
     book = {card.number: card for card in cards}
     claims = _claims(answer)
@@ -63,7 +66,7 @@ def cite(
         return _quote(wanted(claim), book[number], language)
 
     def renumbered(run: re.Match[str]) -> str:
-        if _within((run.start(), run.end()), code):
+        if _within((run.start(), run.end()), code) or _own(run, cards):
             return run.group()
         claim = _claim_before(run.end(), claims)
         named = dict.fromkeys(map(int, re.findall(r"\d+", run.group())))
@@ -90,6 +93,13 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
         return None
     known = {word for text in evidence for word in terms(text, language)}
     return sum(word in known for word in words) / len(words)
+
+
+def _own(run: re.Match[str], cards: Sequence[Card]) -> bool:
+    """Say whether brackets are the text's own: a card has them after the same letters."""
+    before = run.string[max(0, run.start() - CONTEXT) : run.start()]
+    before = MARKERS.split(before)[-1].lstrip()
+    return bool(before) and any(before + run.group() in card.text for card in cards)
 
 
 def without(text: str, span: Span) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+
 from antiphon.tools.errors import StorageError
 from antiphon.tools.turns.database import Database, Transaction
 
@@ -205,6 +208,18 @@ def checkpoint_tables(database: Database) -> Transaction[list[str]]:
     return [name for name in CHECKPOINTS[database.dialect] if name in there]
 
 
+_STANDS = """
+SELECT obj_description(to_regproc('antiphon_fence')::oid, 'pg_proc') AS digest,
+    (SELECT COUNT(*) FROM pg_trigger WHERE starts_with(tgname::text, 'antiphon_fence')
+        AND tgrelid IN (to_regclass('checkpoints'), to_regclass('checkpoint_writes'),
+            to_regclass('checkpoint_blobs'))) AS triggers
+"""
+"""Which release set the fence, and on how many tables it stands."""
+DEADLOCK = "40P01"
+"""SQLSTATE of a transaction that was given up so that another could go on."""
+PAUSES = (0.1, 0.3, 1.0, 3.0)
+
+
 async def migrate(database: Database) -> int:
     """Bring the tables up to this release and return their version; safe to run at once.
 
@@ -218,13 +233,32 @@ async def fence(database: Database) -> None:
 
     Raises what the driver raises.
     """
-    await database.run(_fenced(database))
+    for pause in (*PAUSES, None):
+        try:
+            return await database.run(_fenced(database))
+        except Exception as error:
+            # Whoever runs turns meanwhile holds the tables in another order than triggers are set.
+            if pause is None or getattr(error, "sqlstate", None) != DEADLOCK:
+                raise
+        await asyncio.sleep(pause)
+    return None
 
 
 def _fenced(database: Database) -> Transaction[None]:
     yield from _alone(database)
-    for statement in _FENCE[database.dialect]:
+    statements = _FENCE[database.dialect]
+    if database.dialect != "postgres":
+        for statement in statements:
+            yield statement, ()
+        return
+    # A replica that starts changes nothing that stands: to set a trigger waits for every turn.
+    digest = hashlib.sha256("".join(statements).encode()).hexdigest()
+    rows = yield _STANDS, ()
+    if (rows[0]["digest"], int(rows[0]["triggers"])) == (digest, len(CHECKPOINTS["postgres"])):
+        return
+    for statement in statements:
         yield statement, ()
+    yield f"COMMENT ON FUNCTION antiphon_fence() IS '{digest}'", ()
 
 
 def _alone(database: Database) -> Transaction[None]:

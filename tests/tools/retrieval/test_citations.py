@@ -35,6 +35,41 @@ CARDS = (RETURNS, SHIPPING)
 EVIDENCE = tuple(card.text for card in CARDS)
 
 
+class TestOwn:
+    """Brackets of the pages themselves reach the reader as they are."""
+
+    LIST = replace(
+        RETURNS,
+        text="Use items[0] to read the first element of the list. Later ones are slower [2].",
+    )
+
+    @pytest.mark.parametrize("number", [0, 1, 2])
+    def test_an_index_stays_beside_a_marker(self, number: int) -> None:
+        """Whatever the number is, the text's own is no marker; ours is."""
+        said = f"Use items[{number}] to read the first element of the list."
+        card = replace(self.LIST, text=said)
+        answer, citations = cite(f"{said} [1]", [card])
+        assert answer == f"{said} [1]"
+        assert [citation.quote for citation in citations] == [said]
+
+    def test_a_footnote_of_a_page_is_not_taken_for_a_card(self) -> None:
+        """Nor does it keep an unmarked answer from being cited."""
+        said = "Later ones are slower [2]."
+        answer, citations = cite(said, [self.LIST, SHIPPING])
+        assert said in answer
+        assert {citation.source for citation in citations} <= {"returns.md"}
+
+    def test_any_text_of_a_page_comes_through(self) -> None:
+        """A page quoted word for word keeps every bracket it has."""
+        chance = random.Random(7)
+        for _ in range(300):
+            odd = "".join(chance.choices("[]0123456789 .,xÄ漢(){}#`", k=chance.randrange(20)))
+            number = chance.randrange(1000)
+            said = f"Returned {odd} x[{number}] are refunded within thirty days of their return."
+            answer, _ = cite(said, [replace(self.LIST, text=said)])
+            assert f"x[{number}] are refunded" in answer, said
+
+
 class TestUnmarked:
     def test_an_answer_without_markers_is_cited_where_a_card_backs_it(self) -> None:
         """Strong support gets a marker after the sentence; other sentences get none."""

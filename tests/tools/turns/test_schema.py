@@ -213,3 +213,25 @@ async def test_every_statement_finds_its_rows_by_an_index(opening: Open) -> None
     assert listing
     assert all("antiphon_threads_" in plan for plan in listing)
     assert not any("TEMP B-TREE" in plan or "Sort" in plan for plan in listing[:1])
+
+
+async def test_a_replica_that_starts_waits_for_no_turn(opening: Open) -> None:
+    """The fence stands: it is looked at, and set again only where it is another or missing."""
+    database = await opening()
+    saver = await open_saver(database)
+    try:
+        await migrate(database)
+        await fence(database)
+        if isinstance(database, SqliteDatabase):
+            return
+        async with database._pool.connection() as other, other.transaction():  # type: ignore[attr-defined]
+            await other.execute("LOCK TABLE checkpoints, checkpoint_writes IN ROW EXCLUSIVE MODE")
+            async with asyncio.timeout(2):
+                await fence(database)
+        await database.run(_query("DROP TRIGGER antiphon_fence ON checkpoints"))
+        await fence(database)
+        await _put(saver, None, "unfenced")
+        with pytest.raises(Exception, match=FENCED):
+            await _put(saver, 7, "late")
+    finally:
+        await close(saver)
