@@ -98,7 +98,7 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
 def _own(run: re.Match[str], cards: Sequence[Card]) -> bool:
     """Say whether brackets are the text's own: a card has them after the same letters."""
     before = run.string[max(0, run.start() - CONTEXT) : run.start()]
-    before = MARKERS.split(before)[-1].lstrip()
+    before = before.rpartition("]")[2].lstrip()
     return bool(before) and any(before + run.group() in card.text for card in cards)
 
 
