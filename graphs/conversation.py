@@ -10,6 +10,7 @@ from antiphon.graphs.edges import (
     after_asking,
     after_call,
     after_choice,
+    after_decision,
     after_guard_input,
     after_guard_output,
     after_intent,
@@ -113,7 +114,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_conditional_edges("retrieve_context", after_retrieval(a.knowledge.min_confidence))
         .add_conditional_edges("choose_tools", after_choice(asked))
         .add_conditional_edges("ask_approval", after_asking(asked))
-        .add_edge("await_decision", "call_tools")
+        .add_conditional_edges("await_decision", after_decision)
         .add_conditional_edges("call_tools", after_call(asked))
         .add_edge("select_model", "respond")
         .add_edge("respond", "guard_output")

@@ -168,6 +168,11 @@ def after_account(state: State) -> Literal["await_decision", "__end__"]:
     return "await_decision" if _waits(state) else "__end__"
 
 
+def after_decision(state: State) -> Literal["call_tools", "await_decision"]:
+    """Go on once a decision was one; else wait on, and say what was wrong with it."""
+    return "await_decision" if state["decided"] is None else "call_tools"
+
+
 def _waits(state: State) -> bool:
     """Say whether a call waits for this caller; another's is not shown to them."""
     return state.get("awaiting") is not None and NOT_THEIRS not in state["violations"]

@@ -165,7 +165,7 @@ async def _check(connection: AsyncConnection[Any]) -> None:
 
 async def _begin_anew(pool: AsyncConnectionPool[Any]) -> None:
     """Go on trying to connect: who waits already would else wait for nobody."""
-    await pool.resize(pool.min_size, pool.max_size)
+    await pool.check()
 
 
 async def _alone(connection: AsyncConnection[Any]) -> None:

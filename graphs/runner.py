@@ -8,10 +8,11 @@ or comes back changes nothing. Turns of processes that died are run on by whoeve
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -82,6 +83,8 @@ class Request:
     origin: str = ""
     """The thread that is replayed."""
     live: bool = False
+    arrived: float = field(default_factory=time.monotonic)
+    """When it came in, on the monotonic clock."""
 
 
 class Runner:
@@ -121,6 +124,7 @@ class Runner:
                 request_key=request.key,
                 digest=request.digest,
                 knobs={**_knobs(context), "origin": request.origin, "live": request.live},
+                waited_s=time.monotonic() - request.arrived,
                 ttl_s=self._pace.lease,
             )
         )
@@ -135,7 +139,8 @@ class Runner:
             raise
         if opened.repeated:
             return self._again(opened.turn, request)
-        return self._launch(opened.turn, self._run(request, opened.turn, opened.lease))
+        work = self._run(request, opened.turn, opened.lease, late=opened.late)
+        return self._launch(opened.turn, work)
 
     def attach(self, entry: TurnEntry) -> Turning:
         """Return a turn to follow: the running one, or what the store says of it."""
@@ -143,10 +148,10 @@ class Runner:
 
     async def cancel(self, entry: TurnEntry) -> None:
         """Stop a turn, wherever it runs; it is settled as cancelled."""
+        # On record first: whoever runs it, here or after this process, goes no further.
+        await self.turns.ask_to_stop(entry)
         turning = self._here.get(entry.id)
-        if turning is None:
-            await self.turns.ask_to_stop(entry)
-        else:
+        if turning is not None:
             await self._stop(turning)
 
     async def left(self, turning: Turning) -> None:
@@ -199,6 +204,9 @@ class Runner:
     async def _stop(self, turning: Turning) -> None:
         if turning.task is not None and not turning.ended:
             turning.cancelled = True
+            while not turning.begun:  # noqa: ASYNC110 - one round of the loop at most
+                # A task that is cancelled before its first step never gets to its end.
+                await asyncio.sleep(0)
             turning.task.cancel()
             while not turning.ended:
                 await asyncio.wait([turning.task], timeout=POLL_S)
@@ -210,6 +218,7 @@ class Runner:
 
         async def whole() -> None:
             error: AntiphonError | None = None
+            turning.begun = True
             try:
                 await self._worked(turning, work)
             except asyncio.CancelledError:
@@ -322,8 +331,8 @@ class Runner:
                 return turning.tell_turn(stopped)
             behind = late or lease is None or bool(lease.died)
             running = self._running(entry, held[0], late=behind)
-            turn = await self._graph(turning, running, given, config, request.context)
-            return turning.tell_turn(turn)
+            await self._graph(turning, running, given, config, request.context)
+            return None
 
         return work
 
@@ -332,13 +341,22 @@ class Runner:
 
         async def work(turning: Turning) -> None:
             context = Context(tenant=entry.tenant, user=entry.owner)
-            await self._run_dead(turning, lease, context)
-            if request is not None and not await self._began(entry, lease):
-                alone = replace(lease, died=())
-                return await self._run(request, entry, alone, late=True)(turning)
-            turning.tell(Event(kind="resumed", text=entry.id))
-            turn = await self._resume(turning, entry, lease, context, release=True)
-            turning.tell_turn(turn)
+            try:
+                await self._run_dead(turning, lease, context)
+                if request is not None and not await self._began(entry, lease):
+                    alone = replace(lease, died=())
+                    return await self._run(request, entry, alone, late=True)(turning)
+                turning.tell(Event(kind="resumed", text=entry.id))
+                await self._resume(turning, entry, lease, context, release=True)
+            except asyncio.CancelledError as error:
+                if turning.under_way:
+                    raise
+                # It was stopped before it went on: nobody else closes it or gives its lease back.
+                if not _asked_to_stop(turning, error):
+                    await _surely(self.turns.hand_over(entry, lease))
+                    raise
+                running, config = self._running(entry, lease), self.config(entry, lease.token)
+                await self._settle(turning, running, config, "cancelled", release=True)
             return None
 
         return work
@@ -424,6 +442,7 @@ class Runner:
     ) -> Turn:
         """Run the graph under a heartbeat and settle the turn, however it ends."""
         task = asyncio.current_task()
+        turning.under_way = True
         beating = asyncio.create_task(self._beat(turning, running, task))
         mark = CURRENT.set(running)
         try:
@@ -502,10 +521,18 @@ class Runner:
         why: str = "",
     ) -> Turn:
         """Settle to the end: to stop a turn that is just ending comes too late."""
-        settling = self._settlement.settle(running, config, state=state, release=release, why=why)
-        turn = await _surely(settling)
-        turning.ran = True
-        return turn
+
+        async def to_the_end() -> Turn:
+            turn, account = await self._settlement.settle(
+                running, config, state=state, release=release, why=why
+            )
+            turning.ran = True
+            # The next message may be in by now, and says yes to what it was shown only.
+            turning.tell_turn(turn)
+            await account()
+            return turn
+
+        return await _surely(to_the_end())
 
     async def _deleted(self, running: Running) -> None:
         """Account for a turn whose thread was deleted under it: nobody else will."""

@@ -44,8 +44,11 @@ class Settlement:
         state: TurnState,
         release: bool,
         why: str = "",
-    ) -> Turn:
-        """Close the turn and return its result. Raises LeaseLost, StorageError."""
+    ) -> tuple[Turn, Callable[[], Awaitable[None]]]:
+        """Close the turn; return its result, and what tells telemetry of it.
+
+        Raises LeaseLost, StorageError.
+        """
         with storage_errors():
             if state in ("cancelled", "failed"):
                 await self._close_thread(config)
@@ -65,9 +68,9 @@ class Settlement:
             waiting=turn.interrupt is not None,
             release=release,
         )
+        own, ended = _own(snapshot, running), Ended(state=state, why=why)
         # Settling is done once over all processes, so what follows it is too.
-        await self.account(running, _own(snapshot, running), Ended(state=state, why=why))
-        return turn
+        return turn, lambda: self.account(running, own, ended)
 
     async def account(self, running: Running, state: State, ended: Ended) -> None:
         """Tell telemetry of a turn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
@@ -150,6 +151,7 @@ class Conversations:
         `asked`: what tells a retry from another request under its key, where the thread does not;
         `earlier`: judged messages from elsewhere that a new thread begins with.
         """
+        arrived = time.monotonic()
         _check_message(text)
         name = _checked(context, thread or uuid.uuid4().hex[:12])
         if self._prepare is not None:
@@ -171,6 +173,7 @@ class Conversations:
                 context=context,
                 thread=name,
                 kind="message",
+                arrived=arrived,
                 prepare=prepare,
                 key=request_key,
                 digest=_digest("message", asked or [thread, text]),

@@ -12,10 +12,14 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.typing import ContextT, InputT, OutputT, StateT
 
 from antiphon.tools.telemetry.tracing import OFF, Tracing
+
+HOSTS_SAVER = "__pregel_checkpointer"
+"""Where LangGraph hands a host's checkpointer on to what runs inside it."""
 
 
 class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
@@ -35,7 +39,8 @@ class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
     ) -> AsyncIterator[Any]:
         """Stream a run; `ainvoke` and `astream_events` come through here too."""
         outer = var_child_runnable_config.get() or {}
-        if self.checkpointer and "thread_id" in (config or outer).get("configurable", {}):
+        given = {**outer.get("configurable", {}), **(config or {}).get("configurable", {})}
+        if isinstance(self.checkpointer, BaseCheckpointSaver) or given.get(HOSTS_SAVER):
             # Each step is on disk before the next begins, whoever runs it: a call that went out
             # must be found again as it was planned, since a model asked anew may plan another.
             options["durability"] = "sync"

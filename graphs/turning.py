@@ -48,6 +48,10 @@ class Turning:
     """Whether this process runs it; else it only watches the store."""
     ran: bool = False
     """Whether it was run and settled here."""
+    begun: bool = False
+    """Whether its task has had its first step."""
+    under_way: bool = False
+    """Whether the graph runs, and settles it whatever happens."""
     cancelled: bool = False
     """Whether somebody asked it to stop."""
     handed_over: bool = False

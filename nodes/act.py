@@ -148,21 +148,21 @@ def await_decision(toolbox: Toolbox, *, clock: Callable[[], float] = time.time) 
     """Wait for a person; the turn goes on once a decision names what waits.
 
     A decision about anything else, or with arguments the tool does not take, leaves it waiting
-    and says why.
+    and says why. It is waited for once a run of the node: the next one is another task, so that
+    nothing that was given before is ever read again.
     """
 
     @step
     async def await_decision(state: State, *, runtime: Runtime[Context]) -> Update:
         approval = state["awaiting"]
         assert approval is not None, "only a pending call leads here"  # noqa: S101
-        problem = ""
-        while True:
-            shown = {**request(approval, problem=problem), "answer": state["answer"]}
-            given = interrupt(shown)
-            read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
-            if isinstance(read, Ruling) and not stranger_to(state, runtime):
-                break
-            problem = read if isinstance(read, str) else NOT_THEIRS.reason
+        given = interrupt({**request(approval), "answer": state["answer"]})
+        read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
+        if isinstance(read, Ruling) and stranger_to(state, runtime):
+            read = NOT_THEIRS.reason
+        if isinstance(read, str):
+            return {"awaiting": replace(approval, problem=read), "decided": None}
+        approval = replace(approval, problem="")
         return {
             **fresh_turn(turn_id(runtime), clock()),
             **taken_up(approval),
@@ -259,7 +259,7 @@ def remind(
     return remind
 
 
-def request(approval: Approval, *, problem: str = "") -> dict[str, JsonValue]:
+def request(approval: Approval) -> dict[str, JsonValue]:
     """Return what an approver is shown: plain JSON, so that any client can."""
     call = approval.calls[0]
     shown: dict[str, JsonValue] = {
@@ -270,7 +270,7 @@ def request(approval: Approval, *, problem: str = "") -> dict[str, JsonValue]:
         "question": approval.question,
         "expires": datetime.fromtimestamp(approval.expires, UTC).isoformat(timespec="seconds"),
     }
-    return {**shown, "problem": problem} if problem else shown
+    return {**shown, "problem": approval.problem} if approval.problem else shown
 
 
 def _ruling(given: object, approval: Approval, toolbox: Toolbox, *, strict: bool) -> Ruling | str:

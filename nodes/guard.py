@@ -82,6 +82,7 @@ def guard_input(
             "question": question,
             "violations": violations,
             "outcome": "refused" if refused else "answered",
+            **_still_waiting(state),
             **({} if refused else _decided(state, question, languages, clock())),
         }
 
@@ -107,6 +108,14 @@ def _miscounted(count: int) -> tuple[Violation, ...]:
         return ()
     why = f"{count} messages at once" if count else "there is no message to answer"
     return (Violation(guard="input", severity="warning", action="blocked", reason=why),)
+
+
+def _still_waiting(state: State) -> Update:
+    """Forget what was wrong with a decision once something else is said."""
+    approval = state.get("awaiting")
+    if approval is None or not approval.problem:
+        return {}
+    return {"awaiting": replace(approval, problem="")}
 
 
 def _decided(state: State, said: str, languages: Sequence[str], now: float) -> Update:

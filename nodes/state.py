@@ -120,6 +120,8 @@ class Approval(Stored):
     """How often the call went out before, with nobody knowing what came of it."""
     asked: float = 0.0
     """Seconds since the epoch."""
+    problem: str = ""
+    """Why the last decision was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -129,6 +129,7 @@ class Chat:
     def _decide(self, waiting: Mapping[str, JsonValue]) -> None:
         from antiphon.tools.toolbox.approval import decision
 
+        forget_typed()
         line = self.read("approve? [y/n] ").strip()
         approved = decision(line)
         if approved is None:
@@ -204,6 +205,18 @@ def new_thread() -> str:
     from uuid import uuid4
 
     return uuid4().hex
+
+
+def forget_typed() -> None:
+    """Drop what was typed before the question stood there: nobody says yes to it unseen."""
+    if not sys.stdin.isatty():
+        return
+    try:
+        import termios
+    except ImportError:
+        return
+    with suppress(termios.error, ValueError):
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def read_line(prompt: str) -> str:

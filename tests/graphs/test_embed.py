@@ -126,6 +126,20 @@ async def test_a_thread_stays_its_first_callers_inside_a_host_too(how: str) -> N
     assert (done["log"][-1], len(box.ran)) == ("answered", 1)
 
 
+async def test_a_strangers_decision_is_never_the_owners() -> None:
+    """What was refused of one is not read again when another decides."""
+    box = FakeToolbox(approval=True)
+    graph = host(fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])))
+    await graph.ainvoke({"ticket": "send it back", "customer": "alice", "log": []}, CONFIG)
+    await graph.aupdate_state(CONFIG, {"customer": "carl"}, as_node="triage")
+    refused = await graph.ainvoke(Command(resume=True), CONFIG)
+    assert "another caller's" in refused["__interrupt__"][0].value["problem"]
+    await graph.aupdate_state(CONFIG, {"customer": "alice"}, as_node="triage")
+    done = await graph.ainvoke(Command(resume=False), CONFIG)
+    assert "__interrupt__" not in done
+    assert box.ran == []
+
+
 class Listening(AsyncCallbackHandler):
     """What a host listens to its own graph with."""
 

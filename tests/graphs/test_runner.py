@@ -618,6 +618,57 @@ async def test_stop_reaches_a_turn_whose_process_died(tmp_path: Path) -> None:
     assert ran(tmp_path) == []
 
 
+@pytest.mark.parametrize("place", ["renew", "tried"])
+async def test_a_turn_is_stopped_while_it_is_taken_up(tmp_path: Path, place: str) -> None:
+    """It is closed at once, and nobody runs it on later."""
+    await killed(tmp_path, "before the tool")
+    async with Opened(tmp_path, mortal.services(tmp_path, acts=True), PACE) as talk:
+        store: Any = talk.turns
+        really, there = getattr(store, place), asyncio.Event()
+
+        async def slowly(*given: object, **named: object) -> object:
+            there.set()
+            await asyncio.sleep(0.2)
+            return await really(*given, **named)
+
+        setattr(store, place, slowly)
+        assert await talk.runner.take_up(wait=False) == 1
+        await there.wait()
+        await talk.cancel(context=ME, thread="t")
+        setattr(store, place, really)
+        assert [one.state for one in await entries(talk)] == ["cancelled"]
+        await asyncio.sleep(PACE.lease + 0.2)
+        assert await talk.runner.take_up() == 0
+    assert ran(tmp_path) == []
+
+
+async def test_a_turn_is_stopped_before_its_first_step(tmp_path: Path) -> None:
+    """A click on delete right after a message: neither waits for ever."""
+    async with Opened(tmp_path, fake_services(), PACE) as talk:
+        turning = await talk.start(QUESTION, context=ME, thread="t")
+        async with asyncio.timeout(5):
+            await talk.cancel(context=ME, thread="t", turn=turning.entry.id)
+            assert last(await events(turning)).outcome == "cancelled"
+            again = await talk.start(QUESTION, context=ME, thread="t")
+            await talk.runner._stop(again)
+            await talk.delete(context=ME, thread="t")
+
+
+async def test_a_message_that_was_stopped_in_line_hides_nothing(tmp_path: Path) -> None:
+    """The turn before it is the thread's latest: what it asks is still there to be seen."""
+    box, intents = FakeToolbox(approval=True), SlowIntents([ACTION])
+    async with Opened(tmp_path, fake_services(toolbox=box, intents=intents), PACE) as talk:
+        asking = await talk.start("send it back", context=ME, thread="t")
+        await intents.begun.wait()
+        waiting = await talk.start("And a rug?", context=ME, thread="t")
+        await talk.cancel(context=ME, thread="t", turn=waiting.entry.id)
+        intents.go.set()
+        await events(asking)
+        shown = await talk.last(context=ME, thread="t")
+    assert (shown.turn_id, shown.outcome) == (asking.entry.id, "awaiting_approval")
+    assert shown.interrupt is not None
+
+
 async def test_cancelling_while_what_died_is_run_on_spares_what_died(tmp_path: Path) -> None:
     """The dead turn is run to its end, the new one never ran, and the thread is free at once."""
     await killed(tmp_path, "node")

@@ -18,13 +18,16 @@ from pydantic import JsonValue
 from antiphon.tools.toolbox.calls import ToolCall, ToolSpec
 from antiphon.tools.toolbox.consent import PHRASES, SYMBOLS
 from antiphon.tools.toolbox.schema import spoken
-from antiphon.tools.toolbox.wording import fill
+from antiphon.tools.toolbox.wording import fill, places
 
 _Kind = Literal["yes", "no", "courtesy", "neither"]
 _Words = tuple[str, ...]
 
 _PLAIN = re.compile(r"[\w .,'@+/:#<>-]{0,80}")
 """A value that cannot be taken for a sentence of its own."""
+_HIDDEN = frozenset({"Cf", "Cc", "Zl", "Zp", "Co", "Cn", "Cs"})
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters, by their category, that are blank."""
 _KINDS: tuple[_Kind, ...] = ("yes", "no", "courtesy", "neither")
 _MOST_CHARS = 200
 _LONGEST_PHRASE = 20
@@ -57,7 +60,8 @@ def question(spec: ToolSpec, call: ToolCall) -> str:
     given = {name: value for name, value in call.arguments.items() if value is not None}
     plain = all(map(_plain, given.values()))
     filled = fill(spec.confirm, call.arguments) if spec.confirm and plain else ""
-    untold = [name for name in given if not filled or f"{{{name}" not in spec.confirm]
+    told = places(spec.confirm) if filled else set()
+    untold = [name for name in given if name not in told]
     listed = ", ".join(f"{spoken(name)} {_shown(given[name])}" for name in untold)
     asked = filled or f"Shall I go ahead with {spoken(spec.name)}"
     whole = f"{asked} ({listed})" if listed else asked
@@ -67,13 +71,21 @@ def question(spec: ToolSpec, call: ToolCall) -> str:
 def _plain(value: JsonValue) -> bool:
     if isinstance(value, list):
         return all(map(_plain, value))
-    return not isinstance(value, dict) and _PLAIN.fullmatch(str(value)) is not None
+    text = str(value)
+    seen = not any(map(_unseen, text))
+    return not isinstance(value, dict) and seen and _PLAIN.fullmatch(text) is not None
 
 
 def _shown(value: JsonValue) -> str:
     if isinstance(value, str) and _plain(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(f"\\u{ord(char):04x}" if _unseen(char) else char for char in text)
+
+
+def _unseen(char: str) -> bool:
+    """Say whether a character shows nothing, or turns what stands around it."""
+    return unicodedata.category(char) in _HIDDEN or char in _FILLERS
 
 
 def decision(text: str, languages: Sequence[str] = ("en",)) -> bool | None:

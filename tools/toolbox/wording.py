@@ -18,6 +18,11 @@ def fill(template: str, values: Mapping[str, JsonValue]) -> str:
     return _PLACE.sub(lambda match: found[match[1]], template)
 
 
+def places(template: str) -> set[str]:
+    """Return the names of the values that a template shows whole."""
+    return {path for path in _PLACE.findall(template) if "." not in path}
+
+
 def _at(path: str, values: Mapping[str, JsonValue]) -> JsonValue:
     here: JsonValue = dict(values)
     for key in path.split("."):

@@ -51,6 +51,7 @@ class Leases(Sql):
         request_key: str = "",
         digest: str = "",
         knobs: Mapping[str, JsonValue] | None = None,
+        waited_s: float = 0.0,
         ttl_s: float,
     ) -> Opened:
         """Let a request in: make the thread if there is none, note the turn, try for the lease."""
@@ -60,7 +61,7 @@ class Leases(Sql):
                 known = yield from self._by_key(tenant, owner, request_key, digest)
                 if known is not None:
                     return Opened(turn=known, lease=None, repeated=True)
-            new = yield from self._own(tenant, thread, owner)
+            new, late = yield from self._own(tenant, thread, owner, waited_s)
             rows = yield self._sql(
                 "INSERT INTO antiphon_turns (id, tenant, thread, owner, seq, kind, request_key,"
                 " digest, knobs, state, until, ttl, created)"
@@ -80,7 +81,7 @@ class Leases(Sql):
             yield from self._inherit_origin(rows[0])
             lease = yield from self._take(rows[0], ttl_s)
             entry = yield from entry_by_id(turn)
-            return Opened(turn=entry, lease=lease, new_thread=new)
+            return Opened(turn=entry, lease=lease, new_thread=new, late=late)
 
         return await self._run(work())
 
@@ -199,7 +200,7 @@ class Leases(Sql):
                 else:
                     yield self._sql(
                         "UPDATE antiphon_turns SET state = 'cancelled', outcome = 'cancelled',"
-                        " result = ?, ended = {now} WHERE id = ? AND state = ?"
+                        " result = ?, started = 0, ended = {now} WHERE id = ? AND state = ?"
                     ), (dumped(dict(stopped)), turn.id, state)  # fmt: skip
             yield from self._unless_used(turn.tenant, turn.thread)
 
@@ -337,8 +338,13 @@ class Leases(Sql):
             )
         return (yield from entry_by_id(rows[0]["id"]))
 
-    def _own(self, tenant: str, thread: str, owner: str) -> Transaction[bool]:
-        """Make the thread if there is none, count the turn, and check whose it is."""
+    def _own(
+        self, tenant: str, thread: str, owner: str, waited_s: float
+    ) -> Transaction[tuple[bool, bool]]:
+        """Make the thread if there is none, count the turn, and check whose it is.
+
+        Returns whether it is new, and whether a turn of it was settled within `waited_s`.
+        """
         key = key_of(tenant, thread)
         made = yield self._sql(
             # Tokens begin at the time: none of a thread that had the name before is used again.
@@ -347,18 +353,19 @@ class Leases(Sql):
             " ON CONFLICT DO NOTHING RETURNING key"
         ), (key, tenant, thread, owner)  # fmt: skip
         # Counting locks the row: whoever comes later waits, so that the order is that of arrival.
-        rows = yield (
-            "UPDATE antiphon_threads SET turns = turns + 1 WHERE key = ? RETURNING owner, state"
-        ), (key,)  # fmt: skip
+        rows = yield self._sql(
+            "UPDATE antiphon_threads SET turns = turns + 1 WHERE key = ?"
+            " RETURNING owner, state, updated > {now} - ? AS late"
+        ), (key, waited_s)  # fmt: skip
         if rows[0]["state"] == "deleted":
             yield self._sql(
                 "UPDATE antiphon_threads SET state = 'open', owner = ?, created = {now},"
                 " updated = {now} WHERE key = ?"
             ), (owner, key)  # fmt: skip
-            return True
+            return True, False
         if rows[0]["owner"] != owner:
             raise not_yours(thread)
-        return bool(made)
+        return bool(made), bool(rows[0]["late"]) and not made
 
     def _take(self, turn: Row, ttl_s: float) -> Transaction[Lease | None]:
         key = key_of(turn["tenant"], turn["thread"])

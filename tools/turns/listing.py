@@ -85,7 +85,9 @@ class Listing(Sql):
         """Return a turn by id, or the latest of the thread that was not merely queued."""
 
         def work() -> Transaction[TurnEntry | None]:
-            chosen = "id = ?" if turn else "state <> 'queued' AND ? = ''"
+            # One that was stopped before it ran says nothing of how the thread stands.
+            ran = "state <> 'queued' AND NOT (state = 'cancelled' AND started = 0) AND ? = ''"
+            chosen = "id = ?" if turn else ran
             rows = yield (
                 f"SELECT * FROM antiphon_turns WHERE tenant = ? AND thread = ? AND {chosen}"
                 " ORDER BY seq DESC LIMIT 1"

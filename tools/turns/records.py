@@ -100,6 +100,8 @@ class Opened:
     new_thread: bool = False
     repeated: bool = False
     """The request key was used before: `turn` is that turn."""
+    late: bool = False
+    """It came in before the thread's last turn was settled, and so before that was shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +159,12 @@ class Turns(Protocol):
         request_key: str = "",
         digest: str = "",
         knobs: Mapping[str, JsonValue] | None = None,
+        waited_s: float = 0.0,
         ttl_s: float,
     ) -> Opened:
         """Let a request in: make the thread if there is none, note the turn, try for the lease.
+
+        It came in `waited_s` seconds ago.
 
         Raises:
             Forbidden: the thread is another user's.

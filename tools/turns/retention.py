@@ -109,9 +109,17 @@ class Retention:
         """
 
         def work() -> Transaction[int]:
-            for table, age in (("effects", "updated"), ("decisions", "decided_at")):
+            # A call whose end nobody saw stays while its thread does: it would be made again.
+            kept = (
+                " AND (state IN ('planned', 'done') OR NOT EXISTS (SELECT 1 FROM antiphon_threads t"
+                " WHERE t.tenant = antiphon_effects.tenant AND t.id = antiphon_effects.thread))"
+            )
+            for table, age, but in (
+                ("effects", "updated", kept),
+                ("decisions", "decided_at", ""),
+            ):
                 yield (
-                    f"DELETE FROM antiphon_{table} WHERE {age} < {self._database.now} - ?",
+                    f"DELETE FROM antiphon_{table} WHERE {age} < {self._database.now} - ?{but}",
                     (self.idle_s,),
                 )
             rows = yield (

@@ -209,6 +209,33 @@ def test_a_value_that_reads_like_a_sentence_stands_in_quotes(reason: str) -> Non
     assert json.dumps(reason) in asked
 
 
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\u3164", "\U000e0041", "\x07"])
+def test_what_cannot_be_seen_is_written_out(hidden: str) -> None:
+    """Nothing turns the question around, and nothing in it is blank."""
+    for reason in (f"damaged {hidden}nothing", hidden):
+        asked = question(
+            ToolSpec(tool=TOOL, confirm="Open a return ({order_id})?"),
+            replace(CALL, arguments={"order_id": reason}),
+        )
+        assert hidden not in asked
+        assert "\\u" in asked
+
+
+def test_a_name_that_begins_another_is_not_told_by_it() -> None:
+    """Each argument is shown for itself."""
+    asked = question(
+        ToolSpec(tool=TOOL, confirm="Refund {amount_shown} for {order_id}?"),
+        replace(
+            CALL,
+            arguments={
+                "order_id": "LL-1", "order": "every order", "amount_shown": "5 EUR", "amount": 5000,
+            },
+        ),
+    )  # fmt: skip
+    assert "every order" in asked
+    assert "5000" in asked
+
+
 def test_an_argument_that_the_sentence_leaves_out_is_added() -> None:
     """A person sees everything that the call will run with."""
     asked = question(

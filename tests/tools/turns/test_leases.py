@@ -54,6 +54,18 @@ async def test_one_of_many_openers_gets_the_lease(opening: Open) -> None:
     assert sorted(one.turn.seq for one in came) == list(range(1, 11))
 
 
+async def test_what_came_in_before_the_last_end_is_late(opening: Open) -> None:
+    """However the message was held up, it was sent before that turn's words were there."""
+    clock = Clock()
+    store = SqlTurns(await opening(), clock=clock)
+    first = await let_in(store, waited_s=5.0)
+    clock.now += 10
+    await settled(store, first)
+    clock.now += 1
+    early, later = await let_in(store, waited_s=1.5), await let_in(store, waited_s=0.5)
+    assert [one.late for one in (first, early, later)] == [False, True, False]
+
+
 async def test_a_request_key_gives_the_same_turn(opening: Open) -> None:
     """A retry is the turn it retries, with what came of it; another request is refused."""
     store = SqlTurns(await opening())

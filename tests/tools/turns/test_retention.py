@@ -154,6 +154,26 @@ async def test_what_is_not_over_is_not_forgotten(opening: Open) -> None:
         assert (named & {"done"}, {"started", "unknown"} <= named) == (set(), True)
 
 
+async def test_no_doubt_is_buried_while_its_thread_stands(opening: Open) -> None:
+    """However old: whoever forgot that the call went out would make it again."""
+    now = [1000.0]
+    async with threads(opening, now) as (talk, retention):
+        entry = await talk.turn("first")
+        for key, thread in (("doubt", "t"), ("gone", "elsewhere")):
+            effect = Effect(
+                tenant="acme", key=key, thread=thread, turn=entry.id, tool="pay", arguments={}
+            )
+            await talk.store.begin(effect, token=0)
+        await talk.store.database.run(_aged())
+        await retention.bury()
+        left = await talk.store.effect("acme", "doubt"), await talk.store.effect("acme", "gone")
+        assert [one is not None for one in left] == [True, False]
+
+
+def _aged() -> Transaction[None]:
+    yield "UPDATE antiphon_effects SET updated = 0", ()
+
+
 def _awaiting(turn: str) -> Transaction[None]:
     yield "UPDATE antiphon_turns SET state = 'awaiting' WHERE id = ?", (turn,)
 
