@@ -183,6 +183,9 @@ class RetentionForm(_Form):
     full_steps_turns: int = Field(
         default=3, ge=1, description="Turns of a thread that can be stepped through in full."
     )
+    full_steps_hours: float = Field(
+        default=0, ge=0, description="Hours for which any turn can be stepped through in full."
+    )
     last_step_turns: int = Field(
         default=10, ge=1, description="Turns of a thread that keep their last step."
     )

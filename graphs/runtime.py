@@ -128,6 +128,7 @@ def retention_of(assistant: Assistant, turns: SqlTurns) -> Retention:
     form = assistant.retention
     keep = Keep(
         full_steps_turns=form.full_steps_turns,
+        full_steps_hours=form.full_steps_hours,
         last_step_turns=form.last_step_turns,
         turns=form.turns,
         thread_days=form.thread_days,

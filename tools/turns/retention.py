@@ -11,7 +11,7 @@ from antiphon.tools.turns.records import TurnEntry
 from antiphon.tools.turns.schema import CHECKPOINTS
 from antiphon.tools.turns.sql import key_of
 
-DAY_S = 86_400.0
+HOUR_S, DAY_S = 3_600.0, 86_400.0
 TOMBSTONE_DAYS = 1.0
 """How long a deleted thread's name still turns late writers away."""
 RESULTS = 40
@@ -23,6 +23,8 @@ class Keep:
     """What is kept, and for how long."""
 
     full_steps_turns: int = 3
+    full_steps_hours: float = 0.0
+    """Turns that keep all their steps: the latest ones, and any that are younger than that."""
     last_step_turns: int = 10
     """Turns that keep at least the checkpoint they ended at; each holds the whole state."""
     turns: int = 400
@@ -154,6 +156,12 @@ class Retention:
         key, writes = key_of(tenant, thread), CHECKPOINTS[self._database.dialect][1]
         removed = 0
         stepless = yield from self._before(tenant, thread, self._keep.full_steps_turns)
+        if self._keep.full_steps_hours:
+            rows = yield (
+                "SELECT COALESCE(MAX(seq), 0) AS seq FROM antiphon_turns"
+                f" WHERE tenant = ? AND thread = ? AND created < {self._database.now} - ?"
+            ), (tenant, thread, self._keep.full_steps_hours * HOUR_S)  # fmt: skip
+            stepless = min(stepless, int(rows[0]["seq"]))
         bare = yield from self._before(tenant, thread, self._keep.last_step_turns)
         rows = yield (
             "SELECT checkpoint FROM antiphon_turns WHERE tenant = ? AND thread = ? AND seq <= ?"

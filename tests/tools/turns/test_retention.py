@@ -118,6 +118,31 @@ async def test_old_turns_keep_a_step_then_a_record_then_nothing(opening: Open) -
             assert await talk.count("checkpoint_blobs") <= 3 * len(left)
 
 
+async def test_steps_are_kept_for_hours_too(opening: Open) -> None:
+    """A turn that is young keeps all its steps, however many came after it."""
+    async with threads(opening, [1000.0]) as (talk, _):
+        database = talk.store.database
+        for number in range(6):
+            await talk.turn(f"turn {number}")
+        hours = Retention(database, replace(KEEP, full_steps_hours=2))
+        await database.run(_young())
+        await hours.trim_all()
+        assert len(await talk.steps()) == 6 * 4
+        await database.run(_older(4))
+        await hours.trim_all()
+        entries = await talk.store.turns("acme", "t")
+        kept = [dict(one.metadata or {}).get("turn") for one in await talk.steps()]
+        assert [kept.count(one.id) for one in entries] == [0, 0, 1, 1, 4, 4]
+
+
+def _young() -> Transaction[None]:
+    yield "UPDATE antiphon_turns SET created = 9e9", ()
+
+
+def _older(turns: int) -> Transaction[None]:
+    yield "UPDATE antiphon_turns SET created = 0 WHERE seq <= ?", (turns,)
+
+
 async def test_what_is_not_over_is_not_forgotten(opening: Open) -> None:
     """Neither a turn that runs or waits, nor a call whose end nobody saw, however much follows."""
     async with threads(opening, [1000.0]) as (talk, retention):
