@@ -44,6 +44,7 @@ class Traced(CompiledStateGraph[StateT, ContextT, InputT, OutputT]):
             # Each step is on disk before the next begins, whoever runs it: a call that went out
             # must be found again as it was planned, since a model asked anew may plan another.
             options["durability"] = "sync"
+            options.pop("checkpoint_during", None)
         callbacks = (config or {}).get("callbacks") or outer.get("callbacks")
         if callbacks:
             heard = self.tracing.callbacks(callbacks)
