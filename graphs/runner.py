@@ -107,6 +107,7 @@ class Runner:
         self._new_id = new_id
         self._here: dict[str, Turning] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def start(self, request: Request) -> Turning:
         """Let a request in and run it; a request key that was used before gives that turn.
@@ -124,7 +125,7 @@ class Runner:
                 request_key=request.key,
                 digest=request.digest,
                 knobs={**_knobs(context), "origin": request.origin, "live": request.live},
-                waited_s=time.monotonic() - request.arrived,
+                waited=lambda: time.monotonic() - request.arrived,
                 ttl_s=self._pace.lease,
             )
         )
@@ -139,6 +140,9 @@ class Runner:
             raise
         if opened.repeated:
             return self._again(opened.turn, request)
+        if self._closing:
+            await _surely(self.turns.leave(opened.turn, opened.lease))
+            raise ThreadBusy("the server is stopping", hint="Send it again.")
         work = self._run(request, opened.turn, opened.lease, late=opened.late)
         return self._launch(opened.turn, work)
 
@@ -149,10 +153,12 @@ class Runner:
     async def cancel(self, entry: TurnEntry) -> None:
         """Stop a turn, wherever it runs; it is settled as cancelled."""
         # On record first: whoever runs it, here or after this process, goes no further.
-        await self.turns.ask_to_stop(entry)
-        turning = self._here.get(entry.id)
-        if turning is not None:
-            await self._stop(turning)
+        try:
+            await self.turns.ask_to_stop(entry)
+        finally:
+            turning = self._here.get(entry.id)
+            if turning is not None:
+                await self._stop(turning)
 
     async def left(self, turning: Turning) -> None:
         """A follower left for whom the turn ran; with the last one the turn is stopped.
@@ -175,6 +181,8 @@ class Runner:
         """
         taken: list[Turning] = []
         for entry in await self.turns.dead():
+            if self._closing:
+                break
             lease = await self.turns.take_over(entry, ttl_s=self._pace.lease)
             if lease is not None:
                 taken.append(self._launch(entry, self._run_on(entry, lease, None)))
@@ -184,6 +192,7 @@ class Runner:
 
     async def close(self) -> None:
         """Let go of every turn of this process: whoever comes next runs it on."""
+        self._closing = True
         turnings = list(self._here.values())
         for turning in turnings:
             turning.handed_over = True
@@ -204,11 +213,12 @@ class Runner:
     async def _stop(self, turning: Turning) -> None:
         if turning.task is not None and not turning.ended:
             turning.cancelled = True
-            while not turning.begun:  # noqa: ASYNC110 - one round of the loop at most
+
+            while not (turning.begun or turning.task.done()):  # noqa: ASYNC110 - one round of the loop
                 # A task that is cancelled before its first step never gets to its end.
                 await asyncio.sleep(0)
             turning.task.cancel()
-            while not turning.ended:
+            while not (turning.ended or turning.task.done()):
                 await asyncio.wait([turning.task], timeout=POLL_S)
 
     def _launch(self, entry: TurnEntry, work: Work, *, here: bool = True) -> Turning:
@@ -238,7 +248,14 @@ class Runner:
 
         turning.task = asyncio.create_task(whole())
         self._tasks.add(turning.task)
-        turning.task.add_done_callback(self._tasks.discard)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not turning.ended:
+                # It was cancelled before its first step: whoever follows must hear of it.
+                turning.end(ThreadBusy("the turn was stopped"))
+
+        turning.task.add_done_callback(done)
         return turning
 
     async def _worked(self, turning: Turning, work: Work) -> None:
@@ -353,7 +370,7 @@ class Runner:
                     raise
                 # It was stopped before it went on: nobody else closes it or gives its lease back.
                 if not _asked_to_stop(turning, error):
-                    await _surely(self.turns.hand_over(entry, lease))
+                    await _surely(self.turns.hand_over(entry, lease, tried=False))
                     raise
                 running, config = self._running(entry, lease), self.config(entry, lease.token)
                 await self._settle(turning, running, config, "cancelled", release=True)

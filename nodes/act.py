@@ -128,6 +128,8 @@ def ask_approval(
             asked=(now := clock()),
             expires=now + expire_s,
             again=attempts,
+            # LangGraph hands a decision that led here on to whatever a host's next run asks.
+            named=times_run(state, "await_decision") > 0,
         )
         said = AIMessage(content=verdict.text, id=f"{state['turn']}-approval-{len(state['trail'])}")
         return {
@@ -158,8 +160,10 @@ def await_decision(toolbox: Toolbox, *, clock: Callable[[], float] = time.time) 
         assert approval is not None, "only a pending call leads here"  # noqa: S101
         given = interrupt({**request(approval), "answer": state["answer"]})
         read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
-        if isinstance(read, Ruling) and stranger_to(state, runtime):
-            read = NOT_THEIRS.reason
+        if stranger_to(state, runtime):
+            # Under another name from now on: what a stranger said is never taken for the owner's.
+            renamed = replace(approval, id=f"{approval.id}~", named=True)
+            return {"awaiting": replace(renamed, problem=NOT_THEIRS.reason), "decided": None}
         if isinstance(read, str):
             return {"awaiting": replace(approval, problem=read), "decided": None}
         approval = replace(approval, problem="")
@@ -283,7 +287,7 @@ def _ruling(given: object, approval: Approval, toolbox: Toolbox, *, strict: bool
     if not isinstance(value, Mapping) or not isinstance(value.get("approved"), bool):
         return 'a decision is {"approved": true or false, "interrupt_id": "..."}'
     named = value.get("interrupt_id")
-    if named != approval.id and (named is not None or strict):
+    if named != approval.id and (named is not None or strict or approval.named):
         return f"the decision is not about what waits: its interrupt_id is {approval.id!r}"
     arguments = value.get("arguments")
     if arguments is not None:

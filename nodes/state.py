@@ -122,6 +122,8 @@ class Approval(Stored):
     """Seconds since the epoch."""
     problem: str = ""
     """Why the last decision was none."""
+    named: bool = False
+    """Whether a decision must name it also where a host may leave the name out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

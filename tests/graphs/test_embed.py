@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
@@ -39,6 +39,7 @@ from antiphon.nodes.state import Context
 from antiphon.tools.models.catalog import ModelCard
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.resilience import Switches
+from antiphon.tools.toolbox import Missing, Plan, ToolCall
 
 QUESTION = "How long can I take to return a lamp?"
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "host-1"}}
@@ -135,9 +136,60 @@ async def test_a_strangers_decision_is_never_the_owners() -> None:
     refused = await graph.ainvoke(Command(resume=True), CONFIG)
     assert "another caller's" in refused["__interrupt__"][0].value["problem"]
     await graph.aupdate_state(CONFIG, {"customer": "alice"}, as_node="triage")
-    done = await graph.ainvoke(Command(resume=False), CONFIG)
+    named = refused["__interrupt__"][0].value["interrupt_id"]
+    no = {"approved": False, "interrupt_id": named}
+    done = await graph.ainvoke(Command(resume=no), CONFIG)
     assert "__interrupt__" not in done
     assert box.ran == []
+
+
+@dataclass
+class TwoCalls(FakeToolbox):
+    """Leads to two calls that need a yes each."""
+
+    async def choose(
+        self, text: str, *, turn: str, among: Sequence[str] = (), pending: Missing | None = None
+    ) -> Plan:
+        """Plan both."""
+        orders = ("LL-1", "LL-2")
+        return Plan(
+            calls=tuple(
+                ToolCall(
+                    id=order,
+                    name="note_return",
+                    arguments={"order_id": order},
+                    idempotency_key=f"{turn}-{order}",
+                )
+                for order in orders
+            )
+        )
+
+
+@pytest.mark.parametrize("first", ["a stranger's yes", "the owner's yes"])
+async def test_no_decision_is_read_twice(first: str) -> None:
+    """A host that runs again without one hands LangGraph's last on: nothing comes of it."""
+    box, who = TwoCalls(approval=True), ["alice"]
+    desk: Any = as_node(
+        fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])),
+        context=lambda state: Context(tenant="acme", user=who[0]),
+    )
+    graph = (
+        StateGraph(MessagesState)
+        .add_node("desk", desk)
+        .add_edge(START, "desk")
+        .compile(checkpointer=InMemorySaver())
+    )
+    await graph.ainvoke({"messages": [HumanMessage("send both back")]}, CONFIG)
+    who[0] = "carl" if first.startswith("a stranger") else "alice"
+    await graph.ainvoke(Command(resume=True), CONFIG)
+    ran, who[0] = len(box.ran), "alice"
+    assert ran == (0 if first.startswith("a stranger") else 1)
+    again = await graph.ainvoke(None, CONFIG)
+    assert len(box.ran) == ran
+    name = again["__interrupt__"][0].value["interrupt_id"]
+    given = {"approved": False, "interrupt_id": name}
+    await graph.ainvoke(Command(resume=given), CONFIG)
+    assert len(box.ran) == ran
 
 
 class Listening(AsyncCallbackHandler):

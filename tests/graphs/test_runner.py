@@ -654,6 +654,72 @@ async def test_a_turn_is_stopped_before_its_first_step(tmp_path: Path) -> None:
             await talk.delete(context=ME, thread="t")
 
 
+async def test_an_early_yes_that_waited_for_the_store_is_early(tmp_path: Path) -> None:
+    """It was sent before the question was shown, whoever held it up until then."""
+    box = FakeToolbox(approval=True)
+    async with Opened(tmp_path, fake_services(toolbox=box, intents=FakeIntents([ACTION]))) as talk:
+        store: Any = talk.turns
+        really, there = store.settle, asyncio.Event()
+
+        async def slowly(*given: object, **named: object) -> object:
+            there.set()
+            await asyncio.sleep(0.2)
+            return await really(*given, **named)
+
+        store.settle = slowly
+        asking = await talk.start("send it back", context=ME, thread="t")
+        await there.wait()
+        store.settle = really
+        with closing(sqlite3.connect(tmp_path / "threads.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yes = asyncio.create_task(talk.start("yes", context=ME, thread="t"))
+            await asyncio.sleep(0.4)
+            other.rollback()
+        await events(asking)
+        told = last(await events(await yes))
+    assert (told.outcome, box.ran) == ("awaiting_approval", [])
+
+
+async def test_a_cancel_reaches_what_runs_here_without_the_store(tmp_path: Path) -> None:
+    """A store that is busy keeps no turn of this process going."""
+    box, intents = FakeToolbox(), SlowIntents([ACTION])
+    async with Opened(tmp_path, fake_services(toolbox=box, intents=intents), PACE) as talk:
+        turning = await talk.start("send it back", context=ME, thread="t")
+        await intents.begun.wait()
+        store: Any = talk.turns
+        store.ask_to_stop = _busy
+        with pytest.raises(StorageError):
+            await talk.cancel(context=ME, thread="t", turn=turning.entry.id)
+        assert last(await events(turning)).outcome == "cancelled"
+    assert box.ran == []
+
+
+async def _busy(*_: object) -> None:
+    raise StorageError("busy")
+
+
+async def test_nothing_is_launched_by_a_process_that_ends(tmp_path: Path) -> None:
+    """A message that is let in while it closes is turned away, and may be sent again."""
+    box = FakeToolbox()
+    async with Opened(tmp_path, fake_services(toolbox=box, intents=FakeIntents([ACTION]))) as talk:
+        store: Any = talk.turns
+        really, there = store.open, asyncio.Event()
+
+        async def slowly(**given: object) -> object:
+            there.set()
+            await asyncio.sleep(0.2)
+            return await really(**given)
+
+        store.open = slowly
+        late = asyncio.create_task(talk.start("send it back", context=ME, thread="t"))
+        await there.wait()
+        await talk.runner.close()
+        with pytest.raises(ThreadBusy):
+            await late
+        assert await entries(talk) == []
+    assert box.ran == []
+
+
 async def test_a_message_that_was_stopped_in_line_hides_nothing(tmp_path: Path) -> None:
     """The turn before it is the thread's latest: what it asks is still there to be seen."""
     box, intents = FakeToolbox(approval=True), SlowIntents([ACTION])

@@ -25,9 +25,12 @@ _Words = tuple[str, ...]
 
 _PLAIN = re.compile(r"[\w .,'@+/:#<>-]{0,80}")
 """A value that cannot be taken for a sentence of its own."""
-_HIDDEN = frozenset({"Cf", "Cc", "Zl", "Zp", "Co", "Cn", "Cs"})
-_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters, by their category, that are blank."""
+_HIDDEN = frozenset({"Cf", "Cc", "Zl", "Zp", "Zs", "Co", "Cn", "Cs"})
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""Letters and marks, by their category, that are blank."""
 _KINDS: tuple[_Kind, ...] = ("yes", "no", "courtesy", "neither")
 _MOST_CHARS = 200
 _LONGEST_PHRASE = 20
@@ -73,19 +76,27 @@ def _plain(value: JsonValue) -> bool:
         return all(map(_plain, value))
     text = str(value)
     seen = not any(map(_unseen, text))
-    return not isinstance(value, dict) and seen and _PLAIN.fullmatch(text) is not None
+    shown = bool(text.strip()) or not text
+    return not isinstance(value, dict) and seen and shown and _PLAIN.fullmatch(text) is not None
 
 
 def _shown(value: JsonValue) -> str:
     if isinstance(value, str) and _plain(value):
         return value
     text = json.dumps(value, ensure_ascii=False)
-    return "".join(f"\\u{ord(char):04x}" if _unseen(char) else char for char in text)
+    return "".join(_written(char) if _unseen(char) else char for char in text)
+
+
+def _written(char: str) -> str:
+    """Write a character as JSON does where it may use ASCII only."""
+    return json.dumps(char)[1:-1]
 
 
 def _unseen(char: str) -> bool:
     """Say whether a character shows nothing, or turns what stands around it."""
-    return unicodedata.category(char) in _HIDDEN or char in _FILLERS
+    if char == " ":
+        return False
+    return unicodedata.category(char) in _HIDDEN or _IGNORABLE.match(char) is not None
 
 
 def decision(text: str, languages: Sequence[str] = ("en",)) -> bool | None:

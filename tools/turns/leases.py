@@ -8,7 +8,7 @@ or when it seems to last far longer than it was given for: then the clock was pu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -53,7 +53,7 @@ class Leases(Sql):
         request_key: str = "",
         digest: str = "",
         knobs: Mapping[str, JsonValue] | None = None,
-        waited_s: float = 0.0,
+        waited: Callable[[], float] = float,
         ttl_s: float,
     ) -> Opened:
         """Let a request in: make the thread if there is none, note the turn, try for the lease."""
@@ -63,7 +63,7 @@ class Leases(Sql):
                 known = yield from self._by_key(tenant, owner, request_key, digest)
                 if known is not None:
                     return Opened(turn=known, lease=None, repeated=True)
-            new, late = yield from self._own(tenant, thread, owner, waited_s)
+            new, late = yield from self._own(tenant, thread, owner, waited)
             rows = yield self._sql(
                 "INSERT INTO antiphon_turns (id, tenant, thread, owner, seq, kind, request_key,"
                 " digest, knobs, state, until, ttl, created)"
@@ -208,16 +208,17 @@ class Leases(Sql):
 
         await self._run(work())
 
-    async def hand_over(self, turn: TurnEntry, lease: Lease) -> None:
-        """Let go of a turn that is to be run on by whoever comes next."""
+    async def hand_over(self, turn: TurnEntry, lease: Lease, *, tried: bool = True) -> None:
+        """Let go of a turn that is to be run on by whoever comes next; `tried`: it was running."""
 
         def work() -> Transaction[None]:
             yield (
                 "UPDATE antiphon_threads SET until = 0 WHERE key = ? AND token = ?",
                 (key_of(turn.tenant, turn.thread), lease.token),
             )
-            # Running it on is no second try: nothing went wrong with it.
-            yield "UPDATE antiphon_turns SET tries = tries - 1 WHERE id = ?", (turn.id,)
+            if tried:
+                # Running it on is no second try: nothing went wrong with it.
+                yield "UPDATE antiphon_turns SET tries = tries - 1 WHERE id = ?", (turn.id,)
 
         await self._run(work())
 
@@ -341,11 +342,11 @@ class Leases(Sql):
         return (yield from entry_by_id(rows[0]["id"]))
 
     def _own(
-        self, tenant: str, thread: str, owner: str, waited_s: float
+        self, tenant: str, thread: str, owner: str, waited: Callable[[], float]
     ) -> Transaction[tuple[bool, bool]]:
         """Make the thread if there is none, count the turn, and check whose it is.
 
-        Returns whether it is new, and whether a turn of it was settled within `waited_s`.
+        Returns whether it is new, and whether a turn of it was settled since the message came in.
         """
         key = key_of(tenant, thread)
         made = yield self._sql(
@@ -357,8 +358,12 @@ class Leases(Sql):
         # Counting locks the row: whoever comes later waits, so that the order is that of arrival.
         rows = yield self._sql(
             "UPDATE antiphon_threads SET turns = turns + 1 WHERE key = ?"
-            " RETURNING owner, state, updated > {now} - ? AS late"
-        ), (key, waited_s - COUNTED_S)  # fmt: skip
+            " RETURNING owner, state"
+        ), (key,)  # fmt: skip
+        # Asked now: until the row was ours the message waited too, perhaps for that very turn.
+        seen = yield self._sql(
+            "SELECT updated > {now} - ? AS late FROM antiphon_threads WHERE key = ?"
+        ), (waited() - COUNTED_S, key)  # fmt: skip
         if rows[0]["state"] == "deleted":
             yield self._sql(
                 "UPDATE antiphon_threads SET state = 'open', owner = ?, created = {now},"
@@ -367,7 +372,7 @@ class Leases(Sql):
             return True, False
         if rows[0]["owner"] != owner:
             raise not_yours(thread)
-        return bool(made), bool(rows[0]["late"]) and not made
+        return bool(made), bool(seen[0]["late"]) and not made
 
     def _take(self, turn: Row, ttl_s: float) -> Transaction[Lease | None]:
         key = key_of(turn["tenant"], turn["thread"])

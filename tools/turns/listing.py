@@ -85,12 +85,12 @@ class Listing(Sql):
         """Return a turn by id, or the latest of the thread that was not merely queued."""
 
         def work() -> Transaction[TurnEntry | None]:
-            # One that was stopped before it ran says nothing of how the thread stands.
-            ran = "state <> 'queued' AND NOT (state = 'cancelled' AND started = 0) AND ? = ''"
-            chosen = "id = ?" if turn else ran
+            chosen = "id = ?" if turn else "state <> 'queued' AND ? = ''"
             rows = yield (
                 f"SELECT * FROM antiphon_turns WHERE tenant = ? AND thread = ? AND {chosen}"
-                " ORDER BY seq DESC LIMIT 1"
+                # One that was stopped before it ran says little of how the thread stands.
+                " ORDER BY CASE WHEN state = 'cancelled' AND started = 0 THEN 1 ELSE 0 END,"
+                " seq DESC LIMIT 1"
             ), (tenant, thread, turn)  # fmt: skip
             return (yield from entry_from(rows[0])) if rows else None
 

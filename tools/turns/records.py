@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -159,12 +159,12 @@ class Turns(Protocol):
         request_key: str = "",
         digest: str = "",
         knobs: Mapping[str, JsonValue] | None = None,
-        waited_s: float = 0.0,
+        waited: Callable[[], float] = float,
         ttl_s: float,
     ) -> Opened:
         """Let a request in: make the thread if there is none, note the turn, try for the lease.
 
-        It came in `waited_s` seconds ago.
+        `waited` says how many seconds ago it came in; it is asked once nobody is waited for.
 
         Raises:
             Forbidden: the thread is another user's.
@@ -230,8 +230,8 @@ class Turns(Protocol):
         """Note that a dead turn is run on; return how often it was by now."""
         ...
 
-    async def hand_over(self, turn: TurnEntry, lease: Lease) -> None:
-        """Let go of a turn that is to be run on by whoever comes next."""
+    async def hand_over(self, turn: TurnEntry, lease: Lease, *, tried: bool = True) -> None:
+        """Let go of a turn that is to be run on by whoever comes next; `tried`: it was running."""
         ...
 
     async def ask_to_stop(self, turn: TurnEntry) -> None:

@@ -209,7 +209,9 @@ def test_a_value_that_reads_like_a_sentence_stands_in_quotes(reason: str) -> Non
     assert json.dumps(reason) in asked
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\u3164", "\U000e0041", "\x07"])
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u2066", "\u200b", "\u3164", "\U000e0041", "\x07", "\U000e0141", "\u2003"]
+)
 def test_what_cannot_be_seen_is_written_out(hidden: str) -> None:
     """Nothing turns the question around, and nothing in it is blank."""
     for reason in (f"damaged {hidden}nothing", hidden):

@@ -58,11 +58,12 @@ async def test_what_came_in_before_the_last_end_is_late(opening: Open) -> None:
     """However the message was held up, it was sent before that turn's words were there."""
     clock = Clock()
     store = SqlTurns(await opening(), clock=clock)
-    first = await let_in(store, waited_s=5.0)
+    first = await let_in(store, waited=lambda: 5.0)
     clock.now += 10
     await settled(store, first)
     clock.now += 1
-    early, later = await let_in(store, waited_s=1.5), await let_in(store, waited_s=0.5)
+    early = await let_in(store, waited=lambda: 1.5)
+    later = await let_in(store, waited=lambda: 0.5)
     assert [one.late for one in (first, early, later)] == [False, True, False]
 
 
