@@ -15,9 +15,12 @@ from langchain_core.tools import BaseTool, StructuredTool
 
 from antiphon.graphs.compiled import MOST_STEPS, Ready, compile_conversation
 from antiphon.graphs.services import Services
+from antiphon.nodes.act import RESUMED
 from antiphon.nodes.state import Context, Input
 from antiphon.tools.telemetry.tracing import OFF, Tracing
 
+RESUMING = "__pregel_resuming"
+"""Where LangGraph says that a run goes on from an interrupt."""
 HostState = Mapping[str, object]
 """Whatever the host keeps; read by `question` and `context` only."""
 
@@ -103,7 +106,9 @@ def as_tool(
 
 def _own(config: RunnableConfig) -> RunnableConfig:
     """Return the host's config under our own bound: a host may allow far more steps, or fewer."""
-    return {**config, "recursion_limit": MOST_STEPS}
+    resumed = bool(config.get("configurable", {}).get(RESUMING))
+    noted = {**config.get("metadata", {}), RESUMED: resumed}
+    return {**config, "metadata": noted, "recursion_limit": MOST_STEPS}
 
 
 def _last_message(state: HostState) -> str:

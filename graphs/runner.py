@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ class Pace:
 
 DEFAULT_PACE = Pace()
 POLL_S = 0.05
+NOT_YET, MOST_TOLD = float("inf"), 4096
 MOST_TRIES = 2
 """How often a turn is run on whose process died: it may be the turn that kills it."""
 NOT_BEGUN = "its process ended before it began"
@@ -108,6 +110,8 @@ class Runner:
         self._here: dict[str, Turning] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._told: OrderedDict[str, float] = OrderedDict()
+        """When the last turn of a thread was told here, on the monotonic clock."""
 
     async def start(self, request: Request) -> Turning:
         """Let a request in and run it; a request key that was used before gives that turn.
@@ -346,7 +350,8 @@ class Runner:
                 if stopped is None:
                     raise
                 return turning.tell_turn(stopped)
-            behind = late or lease is None or bool(lease.died)
+            told = self._told.get(key_of(entry.tenant, entry.thread), 0.0)
+            behind = late or lease is None or bool(lease.died) or request.arrived < told
             running = self._running(entry, held[0], late=behind)
             await self._graph(turning, running, given, config, request.context)
             return None
@@ -538,14 +543,22 @@ class Runner:
         why: str = "",
     ) -> Turn:
         """Settle to the end: to stop a turn that is just ending comes too late."""
+        thread = key_of(running.turn.tenant, running.turn.thread)
 
         async def to_the_end() -> Turn:
-            turn, account = await self._settlement.settle(
-                running, config, state=state, release=release, why=why
-            )
-            turning.ran = True
-            # The next message may be in by now, and says yes to what it was shown only.
-            turning.tell_turn(turn)
+            # The next message may be in before the words are out, and says yes to none of them.
+            self._told[thread] = NOT_YET
+            try:
+                turn, account = await self._settlement.settle(
+                    running, config, state=state, release=release, why=why
+                )
+                turning.ran = True
+                turning.tell_turn(turn)
+            finally:
+                self._told[thread] = time.monotonic()
+                self._told.move_to_end(thread)
+                while len(self._told) > MOST_TOLD:
+                    self._told.popitem(last=False)
             await account()
             return turn
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from pydantic import JsonValue
@@ -43,6 +45,8 @@ MAX_ROUNDS = 3
 """How often a model may ask for more tools within a turn."""
 UNTOLD = "a call was not made: it fits no tool on offer"
 """Instead of a reason that would repeat what may not be said."""
+RESUMED = "antiphon_resumed"
+"""Metadata of a run inside a host's run that resumes something."""
 LONGEST_ASKED = 2000
 """Characters of a question to an approver: what nobody reads to its end nobody consents to."""
 MAX_CALLS = 5
@@ -129,7 +133,7 @@ def ask_approval(
             expires=now + expire_s,
             again=attempts,
             # LangGraph hands a decision that led here on to whatever a host's next run asks.
-            named=times_run(state, "await_decision") > 0,
+            named=_resumed() or times_run(state, "await_decision") > 0,
         )
         said = AIMessage(content=verdict.text, id=f"{state['turn']}-approval-{len(state['trail'])}")
         return {
@@ -162,7 +166,8 @@ def await_decision(toolbox: Toolbox, *, clock: Callable[[], float] = time.time) 
         read = _ruling(given, approval, toolbox, strict=runtime.server_info is not None)
         if stranger_to(state, runtime):
             # Under another name from now on: what a stranger said is never taken for the owner's.
-            renamed = replace(approval, id=f"{approval.id}~", named=True)
+            name = f"{approval.id.partition('~')[0]}~{secrets.token_hex(8)}"
+            renamed = replace(approval, id=name, named=True)
             return {"awaiting": replace(renamed, problem=NOT_THEIRS.reason), "decided": None}
         if isinstance(read, str):
             return {"awaiting": replace(approval, problem=read), "decided": None}
@@ -261,6 +266,12 @@ def remind(
         return {**update, "awaiting": None} if over else update
 
     return remind
+
+
+def _resumed() -> bool:
+    """Say whether the host's run resumes something, and so holds a decision already."""
+    given = (var_child_runnable_config.get() or {}).get("metadata", {})
+    return bool(given.get(RESUMED))
 
 
 def request(approval: Approval) -> dict[str, JsonValue]:

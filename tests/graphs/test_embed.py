@@ -31,7 +31,7 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from antiphon.graphs import as_node, as_tool
 from antiphon.graphs.services import Services
@@ -190,6 +190,56 @@ async def test_no_decision_is_read_twice(first: str) -> None:
     given = {"approved": False, "interrupt_id": name}
     await graph.ainvoke(Command(resume=given), CONFIG)
     assert len(box.ran) == ran
+
+
+async def test_a_name_that_was_guessed_is_none() -> None:
+    """A stranger cannot name in advance what will wait once they are refused."""
+    box, who = FakeToolbox(approval=True), ["alice"]
+    desk: Any = as_node(
+        fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])),
+        context=lambda state: Context(tenant="acme", user=who[0]),
+    )
+    graph = (
+        StateGraph(MessagesState)
+        .add_node("desk", desk)
+        .add_edge(START, "desk")
+        .compile(checkpointer=InMemorySaver())
+    )
+    asked = await graph.ainvoke({"messages": [HumanMessage("send it back")]}, CONFIG)
+    name = asked["__interrupt__"][0].value["interrupt_id"]
+    who[0] = "carl"
+    guessed = {"approved": True, "interrupt_id": f"{name}~"}
+    refused = await graph.ainvoke(Command(resume=guessed), CONFIG)
+    assert refused["__interrupt__"][0].value["interrupt_id"] != f"{name}~"
+    who[0] = "alice"
+    await graph.ainvoke(None, CONFIG)
+    assert box.ran == []
+
+
+async def test_a_yes_to_the_hosts_own_question_is_none_to_ours() -> None:
+    """A host that asked something itself hands its answer on when it runs again."""
+    box = FakeToolbox(approval=True)
+    desk: Any = as_node(
+        fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])),
+        context=Context(tenant="acme", user="alice"),
+    )
+
+    async def look(state: Any, config: RunnableConfig) -> Any:
+        """Ask, then let the conversation take over."""
+        interrupt("May I look at your order?")
+        return await desk(state, config)
+
+    graph = (
+        StateGraph(MessagesState)
+        .add_node("desk", look)
+        .add_edge(START, "desk")
+        .compile(checkpointer=InMemorySaver())
+    )
+    await graph.ainvoke({"messages": [HumanMessage("send it back")]}, CONFIG)
+    asked = await graph.ainvoke(Command(resume=True), CONFIG)
+    assert asked["__interrupt__"][0].value["tool"] == "note_return"
+    await graph.ainvoke(None, CONFIG)
+    assert box.ran == []
 
 
 class Listening(AsyncCallbackHandler):

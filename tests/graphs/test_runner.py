@@ -680,6 +680,30 @@ async def test_an_early_yes_that_waited_for_the_store_is_early(tmp_path: Path) -
     assert (told.outcome, box.ran) == ("awaiting_approval", [])
 
 
+async def test_what_is_settled_and_not_told_yet_was_not_seen(tmp_path: Path) -> None:
+    """The question is on record, and its words are on their way: a yes now is early."""
+    box = FakeToolbox(approval=True)
+    async with Opened(tmp_path, fake_services(toolbox=box, intents=FakeIntents([ACTION]))) as talk:
+        store: Any = talk.turns
+        really, there = store.settle, asyncio.Event()
+
+        async def slowly(*given: object, **named: object) -> object:
+            done = await really(*given, **named)
+            there.set()
+            await asyncio.sleep(0.2)
+            return done
+
+        store.settle = slowly
+        asking = await talk.start("send it back", context=ME, thread="t")
+        await there.wait()
+        store.settle = really
+        early = last(await events(await talk.start("yes", context=ME, thread="t")))
+        await events(asking)
+        assert (early.outcome, box.ran) == ("awaiting_approval", [])
+        assert (await talk.ask("yes", context=ME, thread="t")).outcome == "answered"
+    assert len(box.ran) == 1
+
+
 async def test_a_cancel_reaches_what_runs_here_without_the_store(tmp_path: Path) -> None:
     """A store that is busy keeps no turn of this process going."""
     box, intents = FakeToolbox(), SlowIntents([ACTION])

@@ -178,8 +178,11 @@ class Leases(Sql):
                     "UPDATE antiphon_turns SET state = 'done' WHERE tenant = ? AND thread = ?"
                     " AND state = 'awaiting' AND id <> ?"
                 ), (turn.tenant, turn.thread, turn.id)  # fmt: skip
-            if release:
-                yield from self._give_back(turn, lease)
+            if release and (yield from self._give_back(turn, lease)):
+                # Last of all: what came in until now was sent before any of this was shown.
+                yield self._sql(
+                    "UPDATE antiphon_threads SET updated = {now} WHERE key = ? AND token = ?"
+                ), (key_of(turn.tenant, turn.thread), lease.token)  # fmt: skip
 
         await self._run(work())
 
