@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from antiphon.tools.claims.polarity import opposed
@@ -72,7 +73,7 @@ class SignsVerifier:
         """Return a judgement for each claim, in order."""
         said = [MARKERS.sub("", claim).strip() for claim in claims]
         size = sum(map(len, said)) + sum(map(len, evidence))
-        theirs = primary(detect(" ".join(evidence)[:HEARD], otherwise=language))
+        theirs = primary(_heard(" ".join(evidence)[:HEARD], otherwise=language))
         known = await paced(size, _read, evidence, theirs)
         beyond = said[MOST_CLAIMS:]
         del said[MOST_CLAIMS:]
@@ -120,15 +121,21 @@ class SignsVerifier:
 
 
 def _read(evidence: Sequence[str], language: str) -> list[_Sentence]:
-    spans = ((text, span) for text in evidence for span in sentences(text))
-    return [
-        _Sentence(
-            text=text[slice(*span)],
-            terms=frozenset(terms(text[slice(*span)], language)),
-            quantities=quantities(text[slice(*span)]),
-        )
-        for text, span in islice(spans, MOST_SENTENCES)
-    ]
+    every = (one for text in evidence for one in _sentences(text, language))
+    return list(islice(every, MOST_SENTENCES))
+
+
+@lru_cache(maxsize=256)
+def _sentences(text: str, language: str) -> tuple[_Sentence, ...]:
+    """Read a text once: pages come back turn after turn."""
+    parts = (text[slice(*span)] for span in islice(sentences(text), MOST_SENTENCES))
+    return tuple(
+        _Sentence(text=part, terms=frozenset(terms(part, language)), quantities=quantities(part))
+        for part in parts
+    )
+
+
+_heard = lru_cache(maxsize=256)(detect)
 
 
 def _share(wanted: set[str], sentence: _Sentence) -> float:

@@ -178,11 +178,9 @@ class Leases(Sql):
                     "UPDATE antiphon_turns SET state = 'done' WHERE tenant = ? AND thread = ?"
                     " AND state = 'awaiting' AND id <> ?"
                 ), (turn.tenant, turn.thread, turn.id)  # fmt: skip
-            if release and (yield from self._give_back(turn, lease)):
+            if release:
                 # Last of all: what came in until now was sent before any of this was shown.
-                yield self._sql(
-                    "UPDATE antiphon_threads SET updated = {now} WHERE key = ? AND token = ?"
-                ), (key_of(turn.tenant, turn.thread), lease.token)  # fmt: skip
+                yield from self._give_back(turn, lease, settled=True)
 
         await self._run(work())
 
@@ -361,12 +359,14 @@ class Leases(Sql):
         # Counting locks the row: whoever comes later waits, so that the order is that of arrival.
         rows = yield self._sql(
             "UPDATE antiphon_threads SET turns = turns + 1 WHERE key = ?"
-            " RETURNING owner, state"
-        ), (key,)  # fmt: skip
-        # Asked now: until the row was ours the message waited too, perhaps for that very turn.
-        seen = yield self._sql(
-            "SELECT updated > {now} - ? AS late FROM antiphon_threads WHERE key = ?"
-        ), (waited() - COUNTED_S, key)  # fmt: skip
+            " RETURNING owner, state, updated > {now} - ? AS late"
+        ), (key, waited() - COUNTED_S)  # fmt: skip
+        seen = rows
+        if self.database.dialect == "postgres":
+            # Asked anew: until the row was ours the message waited, perhaps for that very turn.
+            seen = yield self._sql(
+                "SELECT updated > {now} - ? AS late FROM antiphon_threads WHERE key = ?"
+            ), (waited() - COUNTED_S, key)  # fmt: skip
         if rows[0]["state"] == "deleted":
             yield self._sql(
                 "UPDATE antiphon_threads SET state = 'open', owner = ?, created = {now},"
@@ -417,10 +417,14 @@ class Leases(Sql):
                     "live": bool(first.get("live"))}  # fmt: skip
             yield "UPDATE antiphon_turns SET knobs = ? WHERE id = ?", (dumped(both), turn["id"])
 
-    def _give_back(self, turn: TurnEntry, lease: Lease) -> Transaction[bool]:
+    def _give_back(
+        self, turn: TurnEntry, lease: Lease, *, settled: bool = False
+    ) -> Transaction[bool]:
         """Give the lease back; say whether it was still ours."""
-        held = yield (
-            f"UPDATE antiphon_threads SET {_GIVEN_BACK} WHERE key = ? AND token = ? RETURNING key"
+        noted = ", updated = {now}" if settled else ""
+        held = yield self._sql(
+            f"UPDATE antiphon_threads SET {_GIVEN_BACK}{noted} WHERE key = ? AND token = ?"
+            " RETURNING key"
         ), (
             turn.tenant, turn.thread, turn.id, key_of(turn.tenant, turn.thread), lease.token,
         )  # fmt: skip
