@@ -15,6 +15,7 @@ from antiphon.tools.private import private_folder, write_private
 PATIENCE_S = 10.0
 """How long a writer waits for the one before; each takes milliseconds."""
 POLL_S = 0.005
+"""How often it looks: as seldom as the library does, a burst of writers takes a second."""
 
 
 def rewrite(path: Path, make: Callable[[], str]) -> None:

@@ -60,6 +60,16 @@ class HostContext:
     region: str = "north"
 
 
+def alone(desk: Any) -> Any:
+    """Return a host of messages that has nothing but one node."""
+    return (
+        StateGraph(MessagesState)
+        .add_node("desk", desk)
+        .add_edge(START, "desk")
+        .compile(checkpointer=InMemorySaver())
+    )
+
+
 async def triage(state: HostState) -> dict[str, object]:
     return {"log": ["triaged"]}
 
@@ -91,12 +101,7 @@ async def test_only_a_persons_message_is_taken_for_theirs(
     """A model of the host's, or a tool, cannot say yes to what waits for a person."""
     box = FakeToolbox(approval=True)
     desk: Any = as_node(fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])))
-    graph = (
-        StateGraph(MessagesState)
-        .add_node("desk", desk)
-        .add_edge(START, "desk")
-        .compile(checkpointer=InMemorySaver())
-    )
+    graph = alone(desk)
     asked = await graph.ainvoke({"messages": [HumanMessage("send it back")]}, CONFIG)
     assert "__interrupt__" in asked
     with pytest.raises(ValueError, match="only a person"):
@@ -173,12 +178,7 @@ async def test_no_decision_is_read_twice(first: str) -> None:
         fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])),
         context=lambda state: Context(tenant="acme", user=who[0]),
     )
-    graph = (
-        StateGraph(MessagesState)
-        .add_node("desk", desk)
-        .add_edge(START, "desk")
-        .compile(checkpointer=InMemorySaver())
-    )
+    graph = alone(desk)
     await graph.ainvoke({"messages": [HumanMessage("send both back")]}, CONFIG)
     who[0] = "carl" if first.startswith("a stranger") else "alice"
     await graph.ainvoke(Command(resume=True), CONFIG)
@@ -199,12 +199,7 @@ async def test_a_name_that_was_guessed_is_none() -> None:
         fake_services(toolbox=box, intents=FakeIntents([ACTION, KNOWLEDGE])),
         context=lambda state: Context(tenant="acme", user=who[0]),
     )
-    graph = (
-        StateGraph(MessagesState)
-        .add_node("desk", desk)
-        .add_edge(START, "desk")
-        .compile(checkpointer=InMemorySaver())
-    )
+    graph = alone(desk)
     asked = await graph.ainvoke({"messages": [HumanMessage("send it back")]}, CONFIG)
     name = asked["__interrupt__"][0].value["interrupt_id"]
     who[0] = "carl"
@@ -229,12 +224,7 @@ async def test_a_yes_to_the_hosts_own_question_is_none_to_ours() -> None:
         interrupt("May I look at your order?")
         return await desk(state, config)
 
-    graph = (
-        StateGraph(MessagesState)
-        .add_node("desk", look)
-        .add_edge(START, "desk")
-        .compile(checkpointer=InMemorySaver())
-    )
+    graph = alone(look)
     await graph.ainvoke({"messages": [HumanMessage("send it back")]}, CONFIG)
     asked = await graph.ainvoke(Command(resume=True), CONFIG)
     assert asked["__interrupt__"][0].value["tool"] == "note_return"

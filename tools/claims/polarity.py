@@ -9,7 +9,7 @@ too often wrong to be a verdict, which is why so many words must be shared.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
 
 from antiphon.tools.retrieval.analysis import terms
 
@@ -86,19 +86,19 @@ def _about_the_same(wanted: set[str], sentence: str, language: str) -> str | Non
     """Return the shortest run of the sentence's parts that holds most of the claim's words."""
     if not wanted:
         return None
-    parts = [part for part in _split(sentence) if part.strip()]
+    parts = [part for part in _PART.split(sentence) if part.strip()]
     held = [set(terms(part, language)) & wanted for part in parts]
     enough = SAME * len(wanted)
-    for size in range(1, len(parts) + 1):
-        for first in range(len(parts) - size + 1):
-            run = held[first : first + size]
-            if len(set().union(*run)) >= enough:
-                return " ".join(parts[first : first + size])
-    return None
-
-
-def _split(sentence: str) -> Sequence[str]:
-    return _PART.split(sentence)
+    best: tuple[int, int] | None = None
+    first, within = 0, Counter[str]()
+    for last, words in enumerate(held):
+        within.update(words)
+        while len(within) >= enough:
+            if best is None or last - first < best[1] - best[0]:
+                best = (first, last)
+            within -= Counter(held[first])
+            first += 1
+    return None if best is None else " ".join(parts[best[0] : best[1] + 1])
 
 
 def _negations(text: str) -> int:

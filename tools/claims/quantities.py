@@ -135,12 +135,12 @@ _SUMMED = re.compile(r"\s*(?:and|und|,)\s*\Z", re.IGNORECASE)
 
 def quantities(text: str) -> tuple[Quantity, ...]:
     """Return the figures of a text that say what they are figures of."""
-    taken: list[tuple[int, int]] = []
+    taken = bytearray(len(text))
     found: list[tuple[int, int, Quantity]] = []
     for start, end, quantity in _found(text):
-        if any(start < other_end and other < end for other, other_end in taken):
+        if any(taken[start:end]):
             continue
-        taken.append((start, end))
+        taken[start:end] = b"\x01" * (end - start)
         named = _BOUND.search(text[max(0, start - 20) : start])
         one = Quantity(
             kind=quantity.kind, low=quantity.low, high=quantity.high, said=text[start:end],
