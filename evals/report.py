@@ -33,6 +33,16 @@ ADVICE: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """One node's run within a row."""
+
+    node: str
+    at_ms: float
+    """When it began, counted from the row's start."""
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One example, how it was answered and how that was judged."""
 
@@ -50,14 +60,28 @@ class Row:
     """Metrics that could not be computed, and why."""
     reasons: dict[str, list[str]] = field(default_factory=dict)
     """Per metric: why it is not 1."""
+    started: float = 0.0
+    """When the last question was asked, in seconds since 1970; 0 where it never was."""
     latency_ms: float = 0.0
+    steps: tuple[Took, ...] = ()
+    model: str = ""
+    usage: dict[str, int] = field(default_factory=dict)
+    """input_tokens, output_tokens."""
     cost_usd: float = 0.0
     degraded_because: str = ""
     error: str = ""
     """Why there is no answer at all, or empty."""
 
     @classmethod
-    def of(cls, example: Example, turn: Turn, evaluation: Evaluation) -> Self:
+    def of(
+        cls,
+        example: Example,
+        turn: Turn,
+        evaluation: Evaluation,
+        *,
+        started: float = 0.0,
+        steps: tuple[Took, ...] = (),
+    ) -> Self:
         """Return the row of an answered example."""
         metrics = evaluation.metrics
         return cls(
@@ -76,7 +100,11 @@ class Row:
                 for name, each in metrics.items()
                 if not isinstance(each, MetricError) and each.reasons
             },
+            started=started,
             latency_ms=turn.latency_ms,
+            steps=steps,
+            model=turn.model,
+            usage=dict(turn.usage),
             cost_usd=turn.cost_usd,
             degraded_because=turn.degraded_because or "",
         )

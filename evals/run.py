@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from langgraph.cache.base import FullKey
 from langgraph.cache.memory import InMemoryCache
@@ -15,7 +15,7 @@ from langgraph.store.memory import InMemoryStore
 
 from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
-from antiphon.evals.report import Report, Row, summarise
+from antiphon.evals.report import Report, Row, Took, summarise
 from antiphon.evals.score import evaluate
 from antiphon.graphs.persistence import Persistence, serializer, storage_errors
 from antiphon.graphs.runtime import Runtime, converse
@@ -24,7 +24,7 @@ from antiphon.graphs.threads import Conversations
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.cache import CachedAnswer
-from antiphon.tools.errors import AntiphonError
+from antiphon.tools.errors import AntiphonError, InputError
 from antiphon.tools.privacy.detect import PatternDetector
 from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
 from antiphon.tools.turns.database import SqliteDatabase
@@ -144,14 +144,48 @@ async def judge(
 async def _row(
     conversations: Conversations, example: Example, jury: Sequence[Evaluator], context: Context
 ) -> Row:
-    first, *others = example.questions
     try:
-        turn = await conversations.ask(first, context=context)
-        for question in others:
-            turn = await conversations.ask(question, context=context, thread=turn.thread_id)
+        asked = await ask(conversations, example.questions, context)
     except AntiphonError as error:
         return Row.failed(example, f"{error.code}: {error.message}")
-    return Row.of(example, turn, await evaluate(sample_of(example, turn), jury))
+    evaluation = await evaluate(sample_of(example, asked.turn), jury)
+    return Row.of(example, asked.turn, evaluation, started=asked.started, steps=asked.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The last of some questions' turns, and when it ran."""
+
+    turn: Turn
+    started: float
+    """Seconds since 1970."""
+    steps: tuple[Took, ...]
+
+
+async def ask(
+    conversations: Conversations, questions: Sequence[str], context: Context, thread: str = ""
+) -> Asked:
+    """Ask the questions one after the other in one thread. Raises AntiphonError."""
+    asked: Asked | None = None
+    for question in questions:
+        asked = await _ask(conversations, question, context, thread)
+        thread = asked.turn.thread_id
+    if asked is None:
+        raise InputError("there is no question to ask")
+    return asked
+
+
+async def _ask(conversations: Conversations, question: str, context: Context, thread: str) -> Asked:
+    started, steps, turn = time.time(), list[Took](), None
+    async for event in conversations.stream(question, context=context, thread=thread):
+        turn = event.turn or turn
+        if event.kind == "node":
+            ended_ms = (time.time() - started) * 1000
+            at_ms = round(max(0.0, ended_ms - event.ms), 1)
+            steps.append(Took(node=event.node, at_ms=at_ms, ms=round(event.ms, 1)))
+    if turn is None:
+        raise AntiphonError("the turn was stopped")
+    return Asked(turn=turn, started=round(started, 3), steps=tuple(steps))
 
 
 def sample_of(example: Example, turn: Turn) -> Sample:

@@ -6,7 +6,8 @@ import asyncio
 import io
 import json
 import socket
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from antiphon.evals.report import Report, table
 from antiphon.evals.run import Progress, judge, run_golden
 from antiphon.graphs.runtime import open_runtime
 from antiphon.graphs.settings import Settings
-from antiphon.graphs.threads import Conversations
+from antiphon.graphs.threads import Conversations, Event
 from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.errors import ModelUnavailable
@@ -67,6 +68,13 @@ class Scripted(Conversations):
             thread_id=thread,
             degraded_because=None,
         )
+
+    async def stream(
+        self, text: str, *, context: Context, thread: str = "", request_key: str = ""
+    ) -> AsyncIterator[Event]:
+        yield Event(kind="node", node="guard_input", ms=1.0)
+        yield Event(kind="node", node="respond", ms=10.0)
+        yield Event(kind="turn", turn=await self.ask(text, context=context, thread=thread))
 
 
 def an_example(name: str, *messages: str, outcome: str = "answered") -> Example:
@@ -144,6 +152,17 @@ async def test_rows_keep_the_order_and_say_what_happened(judged: Judged) -> None
     assert "outcome is abstained, expected answered" in rows["wrong"].reasons["relevance"]
     assert rows["crash"].error == "model_unavailable: everything is down"
     assert rows["crash"].overall == 0.0
+
+
+async def test_a_row_says_when_it_ran_and_how_its_steps_followed(judged: Judged) -> None:
+    """The last question's start, each node in order; a crash has no time of its own."""
+    before = time.time()
+    rows = {row.id: row for row in (await judged()).rows}
+    assert before - 0.01 <= rows["follow-up"].started <= time.time()
+    assert [step.node for step in rows["follow-up"].steps] == ["guard_input", "respond"]
+    assert all(step.at_ms >= 0 for step in rows["follow-up"].steps)
+    assert (rows["returns"].model, rows["returns"].usage["output_tokens"]) == ("extractive", 1)
+    assert (rows["crash"].started, rows["crash"].steps) == (0.0, ())
 
 
 async def test_the_report_has_means_and_advice(judged: Judged) -> None:
