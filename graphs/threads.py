@@ -292,6 +292,19 @@ class Conversations:
         """Return the record of a thread's latest turn. Raises UnknownThread, Forbidden."""
         return await self._turn(context, thread, "")
 
+    async def recorded(self, *, context: Context, turn: str, thread: str = "") -> TurnEntry:
+        """Return a turn's record by its id, the thread being looked up where it is not said.
+
+        Raises UnknownThread, Forbidden.
+        """
+        found = thread or await self.turns.thread_of(context.tenant, turn)
+        if not found:
+            raise UnknownThread(
+                f"there is no turn {turn[:40]!r} in tenant {context.tenant!r}",
+                hint="`antiphon ask --json` names each turn: turn_id.",
+            )
+        return await self._turn(context, found, turn)
+
     def saver(self) -> BaseCheckpointSaver[str]:
         """Return the checkpointer. Raises StorageError when the graph has none."""
         saver = self.graph.checkpointer

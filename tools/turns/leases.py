@@ -264,7 +264,7 @@ class Leases(Sql):
                 "DELETE FROM antiphon_calls WHERE turn IN"
                 " (SELECT id FROM antiphon_turns WHERE tenant = ? AND thread = ?)"
             ), (tenant, thread)  # fmt: skip
-            for table in ("turns", "effects", "decisions"):
+            for table in ("turns", "effects", "decisions", "candidates"):
                 yield (
                     f"DELETE FROM antiphon_{table} WHERE tenant = ? AND thread = ?",
                     (tenant, thread),

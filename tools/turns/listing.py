@@ -96,6 +96,18 @@ class Listing(Sql):
 
         return await self._read(work())
 
+    async def thread_of(self, tenant: str, turn: str) -> str:
+        """Return the thread that a turn is of; empty when there is no such turn."""
+
+        def work() -> Transaction[str]:
+            rows = yield (
+                "SELECT thread FROM antiphon_turns WHERE tenant = ? AND id = ?",
+                (tenant, turn),
+            )
+            return str(rows[0]["thread"]) if rows else ""
+
+        return await self._read(work())
+
     async def turns(self, tenant: str, thread: str) -> list[TurnEntry]:
         """Return a thread's turns in order."""
 

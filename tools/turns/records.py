@@ -242,6 +242,10 @@ class Turns(Protocol):
         """Return a turn by id, or the latest of the thread that was not merely queued."""
         ...
 
+    async def thread_of(self, tenant: str, turn: str) -> str:
+        """Return the thread that a turn is of; empty when there is no such turn."""
+        ...
+
     async def turns(self, tenant: str, thread: str) -> list[TurnEntry]:
         """Return a thread's turns in order."""
         ...

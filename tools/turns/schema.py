@@ -185,7 +185,30 @@ _LINE = (
     "ALTER TABLE antiphon_turns ADD COLUMN tries BIGINT NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS = (_TABLES, _LINE)
+_CANDIDATES = (
+    """
+    CREATE TABLE antiphon_candidates (
+        tenant TEXT NOT NULL,
+        id TEXT NOT NULL,
+        key TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        thread TEXT NOT NULL,
+        turn TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        rating BIGINT NOT NULL,
+        comment TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        example TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created DOUBLE PRECISION NOT NULL,
+        PRIMARY KEY (tenant, id)
+    )
+    """,
+    "CREATE INDEX antiphon_candidates_threads ON antiphon_candidates (tenant, thread)",
+    "CREATE INDEX antiphon_candidates_listed ON antiphon_candidates (tenant, state, created)",
+)
+
+MIGRATIONS = (_TABLES, _LINE, _CANDIDATES)
 """The statements of each version, from 1 on; what has landed is never edited."""
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from antiphon.tools.turns.candidates import Candidates
 from antiphon.tools.turns.deeds import Deeds
 from antiphon.tools.turns.leases import Leases
 from antiphon.tools.turns.listing import Listing
 
 
-class SqlTurns(Leases, Listing, Deeds):
-    """Threads, turns, leases, model calls, effects and decisions in SQL."""
+class SqlTurns(Leases, Listing, Deeds, Candidates):
+    """Threads, turns, leases, model calls, effects, decisions and candidates in SQL."""
