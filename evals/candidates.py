@@ -138,7 +138,11 @@ def line_of(questions: Sequence[str], turn: Turn, *, wrong: bool = False) -> dic
         "expected": {
             "outcome": turn.outcome,
             "sources": list(sources),
-            "path": [node for node in turn.path if node in LANDMARKS],
+            "path": [
+                node
+                for node in turn.path
+                if node in LANDMARKS and (len(questions) > 1 or node != "rewrite_query")
+            ],
             "facts": [],
             "absent": [],
         },

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from antiphon.gateway import openai, ops, threads
+from antiphon.gateway import feedback, openai, ops, threads
 from antiphon.gateway.auth import Keys, keys_of, stranger
 from antiphon.graphs.declared import PATIENCE_S, prepared
 from antiphon.graphs.runtime import Runtime, open_runtime
@@ -78,6 +78,7 @@ def create_app(
             Route(f"{thread}/runs/stream", guarded(threads.stream), methods=["POST"]),
             Route(f"{thread}/runs/{{turn}}/stream", guarded(threads.follow), methods=["GET"]),
             Route(f"{thread}/runs/{{turn}}/cancel", guarded(threads.cancel), methods=["POST"]),
+            Route(f"{thread}/runs/{{turn}}/feedback", guarded(feedback.give), methods=["POST"]),
             Route(f"{thread}/state", guarded(threads.state), methods=["GET"]),
             Route(f"{thread}/history", guarded(threads.history), methods=["GET"]),
             Route("/v1/models", guarded(openai.models), methods=["GET"]),

@@ -91,6 +91,13 @@ class Messages(_Ours):
     messages: list[Message] = Field(min_length=1)
 
 
+class FeedbackForm(_Ours):
+    """The body of feedback: what a turn was worth to its user."""
+
+    rating: Literal["up", "down"]
+    comment: str = Field(default="", max_length=2000)
+
+
 class RunForm(_Ours):
     """The body of runs/wait and runs/stream."""
 

@@ -18,6 +18,7 @@ import typer
 from antiphon.gateway.cli import (
     ask,
     bench,
+    candidates,
     chat,
     check,
     debug,
@@ -52,6 +53,7 @@ app.command(cls=Command)(ingest.ingest)
 app.command(cls=Command)(search.search)
 app.command(cls=Command)(graph.graph)
 app.command(cls=Command)(debug.debug)
+candidates.add_to(evaluate.app)
 app.add_typer(evaluate.app, name="eval")
 app.command(cls=Command)(bench.bench)
 app.command(cls=Command)(serve.serve)

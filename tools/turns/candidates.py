@@ -55,14 +55,15 @@ class Candidate:
 class Candidates(Sql):
     """Proposals as they stand."""
 
-    async def propose(self, candidate: Candidate) -> bool:
-        """Keep a proposal, or renew the one that stands; return whether it is there, undecided.
+    async def propose(self, candidate: Candidate) -> Candidate | None:
+        """Keep a proposal, or renew the one that stands; return it as it stands now.
 
         What a person decided stands: only rating and comment still change. What carries neither
-        leaves those that are there. Nothing is kept for a thread that was deleted.
+        leaves those that are there. Nothing is kept, and None returned, for a thread that was
+        deleted.
         """
 
-        def work() -> Transaction[bool]:
+        def work() -> Transaction[Candidate | None]:
             yield self._sql(
                 "INSERT INTO antiphon_candidates (tenant, id, key, origin, thread, turn, owner,"
                 " rating, comment, answer, example, state, created)"
@@ -82,8 +83,7 @@ class Candidates(Sql):
                 candidate.answer, dumped(candidate.example), candidate.thread,
                 key_of(candidate.tenant, candidate.thread),
             )  # fmt: skip
-            found = yield from _one(candidate.tenant, candidate.id)
-            return found is not None and found.state == "proposed"
+            return (yield from _one(candidate.tenant, candidate.id))
 
         return await self._run(work())
 

@@ -36,10 +36,11 @@ async def test_what_a_person_decided_stands(opening: Open) -> None:
     await store.propose(one)
     assert await store.rule("acme", one.id, "rejected")
     assert not await store.rule("acme", one.id, "accepted")
-    assert not await store.propose(about(turn, rating=1, example={"messages": ["Else?"]}))
+    kept = await store.propose(about(turn, rating=1, example={"messages": ["Else?"]}))
 
     assert await store.candidates("acme") == []
-    [kept] = await store.candidates("acme", state="")
+    assert [kept] == await store.candidates("acme", state="")
+    assert kept is not None
     assert (kept.state, kept.rating) == ("rejected", 1)
     assert kept.example == {"messages": ["How long?"]}
 
@@ -65,7 +66,7 @@ async def test_they_go_with_their_thread(opening: Open) -> None:
     await store.propose(about("page", thread=""))
     await store.delete("acme", "a")
 
-    assert not await store.propose(about(gone, thread="a"))
+    assert await store.propose(about(gone, thread="a")) is None
     assert {each.turn for each in await store.candidates("acme", state="")} == {stays, "page"}
 
 

@@ -1,0 +1,249 @@
+"""`antiphon eval synth|add|feedback|candidates|accept|reject`: how a golden set grows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.gateway.cli.opening import opened
+from antiphon.gateway.cli.opening import run as complete
+from antiphon.gateway.cli.options import AsJson, AssistantFolder, Command, Tenant, User
+from antiphon.gateway.cli.output import console, emit, table, visible
+from antiphon.tools.errors import Conflict, InputError, UnknownThread
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from antiphon.evals.candidates import Accepted
+    from antiphon.graphs.assistant import Assistant
+    from antiphon.tools.turns.candidates import Candidate, Origin
+    from antiphon.tools.turns.store import SqlTurns
+
+TurnId = Annotated[str, typer.Argument(metavar="TURN", help="The turn_id of a recorded turn.")]
+CandidateId = Annotated[str, typer.Argument(metavar="ID", help="Of the candidate.")]
+SHOWN = 60
+RATINGS = {1: "up", -1: "down", 0: ""}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands on the `eval` app."""
+    for command in (add, feedback, candidates, accept, reject):
+        app.command(cls=Command)(command)
+
+
+def add(
+    turn: TurnId,
+    tenant: Tenant = "default",
+    user: User = "",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a recorded turn as a golden line, its answer as the reference."""
+    candidate = complete(_from_turn(assistant, turn, tenant, user))
+    _proposed(candidate, as_json=as_json)
+
+
+def feedback(
+    turn: TurnId,
+    up: Annotated[bool, typer.Option("--up/--down", help="Whether the answer was right.")],
+    comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.")] = "",
+    tenant: Tenant = "default",
+    user: User = "",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether the answer of a turn was right; it becomes a candidate."""
+    rating = 1 if up else -1
+    candidate = complete(_from_turn(assistant, turn, tenant, user, rating, comment))
+    _proposed(candidate, as_json=as_json)
+
+
+def candidates(
+    all_states: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    tenant: Tenant = "default",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the candidates that wait for a person."""
+    found = complete(_listed(assistant, tenant, all_states=all_states))
+    if as_json:
+        emit({"candidates": [_row(each) for each in found]})
+        return
+    rows = [
+        (
+            each.id,
+            each.state,
+            each.origin,
+            RATINGS[each.rating],
+            _cut(_question(each)),
+            _cut(each.answer or str(each.example.get("reference", ""))),
+            _cut(each.comment),
+        )
+        for each in found
+    ]
+    columns = ("id", "state", "from", "said", "question", "answer", "comment")
+    table("Candidates", columns, rows)
+
+
+def accept(
+    name: CandidateId,
+    edit: Annotated[
+        str,
+        typer.Option(
+            "--edit", metavar="JSON", help='Keys of the line to change: {"reference": "..."}.'
+        ),
+    ] = "",
+    golden: Annotated[
+        Path | None,
+        typer.Option(
+            "--golden", metavar="FILE", show_default=False, help="Golden set; else the assistant's."
+        ),
+    ] = None,
+    tenant: Tenant = "default",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Append a candidate to the golden set, changed as `--edit` says."""
+    done = complete(_accept(assistant, tenant, name, _edits(edit), golden))
+    if as_json:
+        emit({"id": done.id, "examples": done.examples, "version": done.version})
+    else:
+        said = f"Accepted {done.id}; the set has {done.examples} lines, version {done.version}"
+        console().print(visible(said))
+
+
+def reject(
+    name: CandidateId,
+    tenant: Tenant = "default",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a candidate down; it is not proposed again."""
+    complete(_reject(assistant, tenant, name))
+    if as_json:
+        emit({"id": name, "state": "rejected"})
+    else:
+        console().print(visible(f"Rejected {name}"))
+
+
+async def _from_turn(
+    assistant: Path | None,
+    turn: str,
+    tenant: str,
+    user: str,
+    rating: int = 0,
+    comment: str = "",
+) -> Candidate:
+    from antiphon.evals.candidates import of_turn
+    from antiphon.nodes.state import Context
+
+    origin: Origin = "feedback" if rating else "turn"
+    async with opened(assistant) as runtime:
+        candidate = await of_turn(
+            runtime.conversations,
+            context=Context(tenant=tenant, user=user),
+            turn=turn,
+            rating=rating,
+            comment=comment,
+            origin=origin,
+        )
+        kept = await runtime.persistence.turns.propose(candidate)
+    if kept is None:
+        raise UnknownThread("the turn's thread was deleted meanwhile")
+    return kept
+
+
+async def _listed(assistant: Path | None, tenant: str, *, all_states: bool) -> list[Candidate]:
+    async with _store(assistant) as (turns, _):
+        return await turns.candidates(tenant, state="" if all_states else "proposed")
+
+
+async def _accept(
+    assistant: Path | None,
+    tenant: str,
+    name: str,
+    edits: Mapping[str, JsonValue],
+    golden: Path | None,
+) -> Accepted:
+    from antiphon.evals.candidates import accept as accepted
+
+    async with _store(assistant) as (turns, form):
+        candidate = await _undecided(turns, tenant, name)
+        done = accepted(golden or form.folder / form.golden, candidate, edits)
+        await turns.rule(tenant, name, "accepted")
+        return done
+
+
+async def _reject(assistant: Path | None, tenant: str, name: str) -> None:
+    async with _store(assistant) as (turns, _):
+        await _undecided(turns, tenant, name)
+        await turns.rule(tenant, name, "rejected")
+
+
+async def _undecided(turns: SqlTurns, tenant: str, name: str) -> Candidate:
+    found = await turns.candidate(tenant, name)
+    if found is None:
+        raise InputError(
+            f"there is no candidate {name[:40]!r} in tenant {tenant!r}",
+            hint="`antiphon eval candidates` lists them.",
+        )
+    if found.state != "proposed":
+        raise Conflict(f"candidate {name!r} was {found.state} before")
+    return found
+
+
+@asynccontextmanager
+async def _store(assistant: Path | None) -> AsyncIterator[tuple[SqlTurns, Assistant]]:
+    """Open the records alone: neither models nor knowledge are needed."""
+    from antiphon.graphs.folders import chosen_assistant, data_folder
+    from antiphon.graphs.persistence import open_persistence
+    from antiphon.graphs.settings import read_settings
+
+    settings = read_settings()
+    form = chosen_assistant(settings, assistant)
+    async with open_persistence(settings, data_folder(settings, form)) as persistence:
+        yield persistence.turns, form
+
+
+def _edits(text: str) -> Mapping[str, JsonValue]:
+    try:
+        edits = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise InputError(f"--edit is not JSON: {error}", hint="Give an object.") from error
+    if not isinstance(edits, dict):
+        raise InputError("--edit is no JSON object", hint='As in {"reference": "..."}.')
+    return edits
+
+
+def _proposed(candidate: Candidate, *, as_json: bool) -> None:
+    if as_json:
+        emit(_row(candidate))
+        return
+    out = console()
+    if candidate.state != "proposed":
+        out.print(visible(f"Candidate {candidate.id} was {candidate.state} before; noted."))
+        return
+    out.print(visible(f"Candidate {candidate.id}: {_question(candidate) or '(question not kept)'}"))
+    out.print(visible(f"Accept it with: antiphon eval accept {candidate.id}"), style="dim")
+
+
+def _row(candidate: Candidate) -> dict[str, object]:
+    from dataclasses import asdict
+
+    plain = asdict(candidate)
+    return {"id": plain.pop("id"), **plain, "rating": RATINGS[candidate.rating]}
+
+
+def _question(candidate: Candidate) -> str:
+    said = candidate.example.get("messages")
+    return str(said[-1]) if isinstance(said, list) and said else ""
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
