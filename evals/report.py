@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import JsonValue
 
+from antiphon.evals.fingerprint import Fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.score import WEIGHTS, Evaluation, MetricError
 from antiphon.graphs.turns import Turn
@@ -49,6 +50,9 @@ class Row:
     id: str
     kind: str
     question: str
+    repeat: int = 1
+    """Which time the example was asked, from 1."""
+    intent: str = ""
     answer: str = ""
     outcome: str = ""
     expected: tuple[str, ...] = ()
@@ -88,6 +92,7 @@ class Row:
             id=example.id,
             kind=example.kind,
             question=example.questions[-1],
+            intent=turn.intent,
             answer=turn.answer,
             outcome=turn.outcome,
             expected=example.expected.outcome,
@@ -133,13 +138,18 @@ class Report:
     outcomes_as_expected: float
     """Share of the examples."""
     examples: int
+    repeats: int = 1
+    """How often each was asked."""
     failed: int
-    """Examples without any answer."""
+    """Rows without any answer."""
     seconds: float
     latency_p50_ms: float
     cost_usd: float
     recommendations: tuple[str, ...]
     rows: tuple[Row, ...]
+    """A row for each time an example was asked."""
+    fingerprint: Fingerprint | None = None
+    """What was judged and on which examples; None where the report is of no assistant's run."""
 
     def as_json(self) -> dict[str, JsonValue]:
         """Return plain JSON."""
@@ -160,7 +170,8 @@ def summarise(rows: Sequence[Row], *, seconds: float) -> Report:
         metrics=means,
         kinds={kind: _mean(values) for kind, values in sorted(kinds.items())},
         outcomes_as_expected=_mean([float(row.outcome in row.expected) for row in rows]),
-        examples=len(rows),
+        examples=len({row.id for row in rows}),
+        repeats=max((row.repeat for row in rows), default=1),
         failed=sum(bool(row.error) for row in rows),
         seconds=round(seconds, 3),
         latency_p50_ms=_median([row.latency_ms for row in rows if not row.error]),
@@ -181,13 +192,17 @@ def _recommendations(rows: Sequence[Row], means: Mapping[str, float]) -> list[st
         f"{name} could not be computed for {count} example(s): see `errors` of the rows."
         for name, count in broken.items()
     ]
-    astray = [row.id for row in rows if not row.error and row.outcome not in row.expected]
+    astray = _ids(row for row in rows if not row.error and row.outcome not in row.expected)
     if astray:
         found.append(f"Ended otherwise than expected: {', '.join(astray)}.")
-    without = [row.id for row in rows if row.error]
+    without = _ids(row for row in rows if row.error)
     if without:
         found.append(f"No answer at all to {', '.join(without)}: see `error` of the rows.")
     return found
+
+
+def _ids(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(row.id for row in rows))
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -212,7 +227,8 @@ def table(report: Report) -> Table:
         style = "red" if row.error or row.outcome not in row.expected else ""
         marks = [f"{row.metrics[name]:.2f}" if name in row.metrics else "-" for name in names]
         outcome = row.outcome or row.error.partition(":")[0]
-        shown.add_row(row.id, outcome, *marks, f"{row.overall:.2f}", style=style)
+        name = f"{row.id} ({row.repeat})" if report.repeats > 1 else row.id
+        shown.add_row(name, outcome, *marks, f"{row.overall:.2f}", style=style)
     means = [f"{report.metrics[name]:.2f}" if name in report.metrics else "-" for name in names]
     as_expected = f"{report.outcomes_as_expected:.0%} as expected"
     shown.add_section()

@@ -13,6 +13,7 @@ from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
+from antiphon.evals.fingerprint import Fingerprint, fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, Took, summarise
@@ -39,27 +40,38 @@ async def run_golden(
     examples: Sequence[Example],
     *,
     tenant: str = "default",
+    repeat: int = 1,
     concurrency: int = 2,
     progress: Progress | None = None,
+    admit: Callable[[Fingerprint], None] | None = None,
 ) -> Report:
-    """Ask every example in a rehearsal of the running assistant and judge the last answers."""
+    """Ask every example in a rehearsal of the running assistant and judge the last answers.
+
+    `admit` may raise: it sees what will be judged before the first question costs anything.
+    """
     services = runtime.services
     # The first search of all ingests the knowledge, which must not run under one turn's deadline;
     # what is wrong with it will show in the examples.
     with suppress(AntiphonError):
         await services.knowledge.search("anything", tenant=tenant, limit=1)
-    return await judge(
+    jury = five(
+        services.embedder,
+        PatternDetector(),
+        allowed_links=services.assistant.guards.allowed_links,
+    )
+    made_with = await fingerprint(services, examples, jury=jury, tenant=tenant)
+    if admit is not None:
+        admit(made_with)
+    report = await judge(
         rehearsal(services),
         examples,
-        jury=five(
-            services.embedder,
-            PatternDetector(),
-            allowed_links=services.assistant.guards.allowed_links,
-        ),
+        jury=jury,
         context=Context(tenant=tenant),
+        repeat=repeat,
         concurrency=concurrency,
         progress=progress,
     )
+    return replace(report, fingerprint=made_with)
 
 
 def rehearsal(services: Services) -> Conversations:
@@ -117,10 +129,11 @@ async def judge(
     *,
     jury: Sequence[Evaluator],
     context: Context,
+    repeat: int = 1,
     concurrency: int = 2,
     progress: Progress | None = None,
 ) -> Report:
-    """Ask every example and judge its last answer.
+    """Ask every example, `repeat` times over in threads of their own, and judge its last answer.
 
     An example that cannot be answered at all is a row with an error and an overall score of 0.
     """
@@ -128,16 +141,18 @@ async def judge(
     places = asyncio.Semaphore(concurrency)
     done = 0
 
-    async def one(example: Example) -> Row:
+    async def one(example: Example, number: int) -> Row:
         nonlocal done
         async with places:
             row = await _row(conversations, example, jury, context)
         done += 1
         if progress is not None:
-            progress(done, len(examples))
-        return row
+            progress(done, len(examples) * repeat)
+        return replace(row, repeat=number)
 
-    rows = await asyncio.gather(*(one(example) for example in examples))
+    rows = await asyncio.gather(
+        *(one(each, number) for number in range(1, repeat + 1) for each in examples)
+    )
     return summarise(rows, seconds=time.perf_counter() - began)
 
 
