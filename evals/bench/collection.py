@@ -1,6 +1,8 @@
 """A BEIR folder: what is searched, what is asked, and which passages are right.
 
-`metadata` of a query may say more: `history` (earlier turns), `answerable`, `answers`.
+`metadata` of a query may say more: `history` (earlier turns), `answerable`, `answers`. A file of
+labelled claims, as the grounding bench reads it, is a collection too: claims are the queries, and
+the evidence that decides one, for or against it, is right.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.passages import Passage
 
 SHAPE = "a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR has them"
+CLAIMS = "one JSON object a line with claim, evidence and label"
+DECIDED = ("supported", "contradicted")
+"""Labels of a claim that its evidence decides."""
 
 VOTERS = 400
 """Documents that say which language a set is in."""
@@ -39,6 +44,11 @@ class Query:
         """What the user said before."""
         return tuple(text for role, text in self.history if role == "user")
 
+    @property
+    def joined(self) -> str:
+        """The last two of the user's turns as one text."""
+        return " ".join((*self.earlier[-1:], self.text))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
@@ -57,6 +67,8 @@ def read(data: Path, *, language: str = "", limit: int | None = None) -> Collect
     Raises:
         InputError: naming the file and line that is wrong.
     """
+    if data.is_file():
+        return _claims(data, language=language, limit=limit)
     if not data.is_dir():
         raise InputError(f"{str(data)!r} is not a folder", hint=f"Expected {SHAPE}.")
     corpus = data / "corpus.jsonl"
@@ -81,6 +93,25 @@ def read(data: Path, *, language: str = "", limit: int | None = None) -> Collect
     return Collection(documents=tuple(documents.values()), queries=queries, language=spoken)
 
 
+def _claims(path: Path, *, language: str, limit: int | None) -> Collection:
+    """Read labelled claims; what is tagged partial is neither right nor wrong, and left out."""
+    numbers: dict[str, str] = {}
+    relevant: dict[str, dict[str, float]] = {}
+    for line, record in _records(path, shape=CLAIMS):
+        if record.get("tag") == "partial":
+            continue
+        claim, evidence = _text(record, "claim", line), _text(record, "evidence", line)
+        number = numbers.setdefault(evidence, str(len(numbers)))
+        if _text(record, "label", line) in DECIDED:
+            relevant.setdefault(claim, {})[number] = 1.0
+    if not relevant:
+        raise InputError(f"{str(path)!r}: no claim is decided", hint=f"Expected {CLAIMS}.")
+    spoken = language or _most_heard([*numbers])
+    queries = tuple(Query(text=claim, relevant=right) for claim, right in relevant.items())
+    documents = tuple(_passage(number, "", text, spoken) for text, number in numbers.items())
+    return Collection(documents=documents, queries=queries[:limit], language=spoken)
+
+
 def _most_heard(texts: Sequence[str]) -> str:
     """Return the language of most of a sample; English where no text tells."""
     sample = texts[:: max(1, len(texts) // VOTERS)]
@@ -94,13 +125,14 @@ class _Line:
 
     path: Path
     number: int
+    shape: str = SHAPE
 
     def wrong(self, what: str) -> InputError:
-        return InputError(f"{self.path}:{self.number}: {what}", hint=f"Expected {SHAPE}.")
+        return InputError(f"{self.path}:{self.number}: {what}", hint=f"Expected {self.shape}.")
 
 
-def _records(path: Path) -> Iterator[tuple[_Line, Mapping[str, object]]]:
-    for line, text in _lines(path):
+def _records(path: Path, shape: str = SHAPE) -> Iterator[tuple[_Line, Mapping[str, object]]]:
+    for line, text in _lines(path, shape):
         if not text.strip():
             continue
         try:
@@ -112,17 +144,17 @@ def _records(path: Path) -> Iterator[tuple[_Line, Mapping[str, object]]]:
         yield line, record
 
 
-def _lines(path: Path) -> Iterator[tuple[_Line, str]]:
+def _lines(path: Path, shape: str = SHAPE) -> Iterator[tuple[_Line, str]]:
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as lines:
             for number, text in enumerate(lines, start=1):
-                yield _Line(path, number), text
+                yield _Line(path, number, shape), text
     except UnicodeDecodeError as error:
-        raise _Line(path, number + 1).wrong("not UTF-8") from error
+        raise _Line(path, number + 1, shape).wrong("not UTF-8") from error
     except OSError as error:
         raise InputError(
-            f"cannot read {str(path)!r}: {error.strerror}", hint=f"Expected {SHAPE}."
+            f"cannot read {str(path)!r}: {error.strerror}", hint=f"Expected {shape}."
         ) from error
 
 

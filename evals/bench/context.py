@@ -1,7 +1,9 @@
 """How much of what answers a question stays in the prompt when the budget is small.
 
 Passages are found by the product's own search, then packed into 1k, 2k and 4k tokens by the
-product and by the plain greedy cut: most relevant first, until one does not fit.
+product and in the two plain ways: most relevant first, leaving out whole passages that do not fit,
+or cutting the text off where the budget ends. All ways keep the budget by the same estimate; a
+model's own tokenizer tells whether they did.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.evals.bench.collection import Query, read
+from antiphon.evals.bench.counting import Count, against_budgets, model_count
 from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import TENANT, shelved
 from antiphon.graphs.settings import read_settings
@@ -39,13 +42,13 @@ class Kept:
     """Share of their text in the prompt."""
     answers: float | None
     """Share of questions whose known answer is in the prompt; None without known answers."""
-    overruns: int
+    prompts: tuple[str, ...]
 
 
 async def run(
     data: Path, *, backend: str = "local", limit: int | None = None, cache: bool = False
 ) -> dict[str, object]:
-    """Find passages for each query of a BEIR folder and pack them in both ways."""
+    """Find passages for each query of a BEIR folder and pack them in each way."""
     began = time.perf_counter()
     settings, collection = read_settings(), read(data, limit=limit)
     asked = [query for query in collection.queries if query.relevant]
@@ -56,54 +59,83 @@ async def run(
         found = [
             (await retriever.search(*texts, tenant=TENANT, limit=FOUND)).hits for texts in said
         ]
-    figures, rows = compared(asked, found, ApproximateCounter())
+    figures, rows = compared(asked, found, ApproximateCounter(), model_count())
     return report("context", str(data), figures, rows, time.perf_counter() - began)
 
 
 def compared(
-    asked: Sequence[Query], found: Sequence[Sequence[Hit]], tokens: TokenCounter
+    asked: Sequence[Query], found: Sequence[Sequence[Hit]], tokens: TokenCounter, count: Count
 ) -> tuple[dict[str, float], list[dict[str, object]]]:
-    """Return the figures of both ways of packing, and them as a table."""
+    """Return the figures of each way of packing, and them as a table."""
 
     def packed(query: Query, hits: Sequence[Hit], budget: int) -> Sequence[Card]:
         return pack(hits, budget_tokens=budget, tokens=tokens, query=query.text)
 
     def greedy(_query: Query, hits: Sequence[Hit], budget: int) -> Sequence[Card]:
-        return greedy_cut(hits, budget_tokens=budget, tokens=tokens)
+        return whole_ones(hits, budget_tokens=budget, tokens=tokens)
 
-    figures: dict[str, float] = {"overruns": 0.0}
+    def cut(_query: Query, hits: Sequence[Hit], budget: int) -> Sequence[Card]:
+        return cut_off(hits, budget_tokens=budget, tokens=tokens)
+
+    figures: dict[str, float] = {}
     rows: list[dict[str, object]] = []
     ways: tuple[tuple[str, str, Packing], ...] = (
         ("kept", "packed", packed),
-        ("greedy", "greedy cut", greedy),
+        ("greedy", "whole passages that fit", greedy),
+        ("cut", "cut off at the end", cut),
     )
     for name, method, packing in ways:
+        prompts = {}
         for budget in BUDGETS:
-            kept = measured(asked, found, packing, budget, tokens)
+            kept = measured(asked, found, packing, budget)
+            prompts[budget] = kept.prompts
             label = f"{name}@{budget // 1000}k"
             figures[label] = kept.passages
             figures[f"{label}_text"] = kept.text
             if kept.answers is not None:
                 figures[f"{label}_answers"] = kept.answers
-            figures["overruns"] += kept.overruns
             rows.append(
                 {"method": method, "budget": budget, "passages": round(kept.passages, 2),
-                 "text": round(kept.text, 2), "answers": kept.answers, "overruns": kept.overruns}
+                 "text": round(kept.text, 2), "answers": kept.answers}
             )  # fmt: skip
+        if name == "kept":
+            figures |= against_budgets(prompts, count)
     return figures, rows
 
 
-def greedy_cut(
+def whole_ones(
     hits: Sequence[Hit], *, budget_tokens: int, tokens: TokenCounter
 ) -> tuple[Card, ...]:
-    """Return whole passages, most relevant first, until one does not fit."""
+    """Return whole passages, most relevant first, without those that do not fit any more."""
     cards: list[Card] = []
-    for hit in sorted(hits, key=lambda hit: -hit.score):
-        whole = pack([hit], budget_tokens=1_000_000, tokens=tokens)
-        if sum(card.tokens for card in (*cards, *whole)) > budget_tokens:
-            break
-        cards += whole
+    for card in _ranked(hits, tokens):
+        if sum(one.tokens for one in (*cards, card)) <= budget_tokens:
+            cards.append(card)
     return tuple(cards)
+
+
+def cut_off(hits: Sequence[Hit], *, budget_tokens: int, tokens: TokenCounter) -> tuple[Card, ...]:
+    """Return passages, most relevant first, the last one cut where the budget ends."""
+    cards: list[Card] = []
+    left = budget_tokens
+    for card in _ranked(hits, tokens):
+        over = card.tokens - left
+        if over > 0:
+            share = 1 - over / tokens.count(card.text)
+            if share > 0:
+                cards.append(replace(card, text=card.text[: int(share * len(card.text))]))
+            break
+        cards.append(card)
+        left -= card.tokens
+    return tuple(cards)
+
+
+def _ranked(hits: Sequence[Hit], tokens: TokenCounter) -> list[Card]:
+    return [
+        card
+        for hit in sorted(hits, key=lambda hit: -hit.score)
+        for card in pack([hit], budget_tokens=1_000_000, tokens=tokens)
+    ]
 
 
 def measured(
@@ -111,16 +143,15 @@ def measured(
     found: Sequence[Sequence[Hit]],
     packing: Packing,
     budget: int,
-    tokens: TokenCounter,
 ) -> Kept:
     """Pack for every query and compare with what is relevant to it."""
     passages: list[float] = []
     text: list[float] = []
     answers: list[bool] = []
-    overruns = 0
+    prompts: list[str] = []
     for query, hits in zip(asked, found, strict=True):
         cards = packing(query, hits, budget)
-        overruns += tokens.count(fence(cards)) > budget
+        prompts.append(fence(cards))
         lengths = {hit.passage.source: len(hit.passage.text) for hit in hits}
         shares = {card.source: len(card.text) / lengths[card.source] for card in cards}
         passages.append(statistics.fmean(key in shares for key in query.relevant))
@@ -132,5 +163,5 @@ def measured(
         passages=100 * statistics.fmean(passages),
         text=100 * statistics.fmean(text),
         answers=100 * statistics.fmean(answers) if answers else None,
-        overruns=overruns,
+        prompts=tuple(prompts),
     )

@@ -72,8 +72,9 @@ async def run(data: Path, *, limit: int | None = None) -> dict[str, object]:
 def _rows(data: Path, split: str, per_label: int | None = None) -> list[tuple[str, str]]:
     path = data / f"{split}.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [(str(row["text"]), str(row["label"])) for row in map(json.loads, lines)]
+        lines = path.read_text(encoding="utf-8").split("\n")
+        read = [json.loads(line) for line in lines if line.strip()]
+        rows = [(str(row["text"]), str(row["label"])) for row in read]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{str(path)!r} is not a set of utterances: {error!r}",

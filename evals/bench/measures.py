@@ -22,6 +22,11 @@ def averages(rankings: Sequence[Ranking], relevant: Sequence[Gains]) -> dict[str
     }
 
 
+def each_ndcg(rankings: Sequence[Ranking], relevant: Sequence[Gains]) -> list[float]:
+    """Return nDCG@10, in %, of each query that has relevant documents."""
+    return [100 * ndcg(ids, gains) for ids, gains in zip(rankings, relevant, strict=True) if gains]
+
+
 def ndcg(ids: Ranking, relevant: Gains) -> float:
     """Return nDCG@10 with linear gains."""
     gain = sum(relevant.get(i, 0.0) / math.log2(rank + 1) for rank, i in enumerate(ids[:10], 1))

@@ -1,4 +1,9 @@
-"""What others would do with the same texts and vectors; a peer that is not installed says so."""
+"""What others would do with the same texts and vectors, set up as their users set them up.
+
+Every peer has the stemmer and stop words of the language, the vectors of our own dense leg, and a
+follow-up in both wordings: the last turn alone, and the last two of the user's turns joined, which
+is the context our own search has. A peer that is not installed says so.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +21,18 @@ from langchain_core.retrievers import BaseRetriever
 from numpy.typing import NDArray
 
 from antiphon.evals.bench.collection import Collection
-from antiphon.tools.retrieval.analysis import LANGUAGES
+from antiphon.evals.bench.fusions import min_max
+from antiphon.tools.retrieval.analysis import LANGUAGES, terms
 from antiphon.tools.retrieval.passages import Embedder
 from antiphon.tools.retrieval.stopwords import STOP_WORDS
 
-DEPTH = 20
-"""Candidates per leg of the ensemble: twice what is judged."""
+DEEP = 100
+"""Candidates per leg: what Weaviate takes (QUERY_HYBRID_MAXIMUM_RESULTS)."""
+SHALLOW = 20
+"""Candidates per leg of an ensemble as often written; LangChain's own default, 4, is fewer than are
+judged."""
+ALPHA = 0.5
+"""The vectors' share; Weaviate's default of .75 is worse on all of our sets."""
 INSTALL = "not installed: pip install 'antiphon[bench]'"
 
 Searching = Callable[[str], Sequence[str]]
@@ -39,35 +50,61 @@ class Peer:
 
 
 async def peers(collection: Collection, embedder: Embedder) -> list[Peer]:
-    """Put the queries, as they stand, to each peer."""
+    """Put the queries to each peer, in each wording they have."""
+    said = {"": [query.text for query in collection.queries]}
+    if any(query.earlier for query in collection.queries):
+        said[", two turns joined"] = [query.joined for query in collection.queries]
     vectors = np.asarray(await embedder.embed([d.searchable for d in collection.documents]))
-    texts = [query.text for query in collection.queries]
+    texts = list(dict.fromkeys(text for way in said.values() for text in way))
     asked = dict(zip(texts, np.asarray(await embedder.embed(texts)), strict=True))
+    dense = _Dense(vectors, asked)
     made: Mapping[str, Callable[[], Searching]] = {
-        "bm25s": lambda: _bm25s(collection),
-        "langchain EnsembleRetriever": lambda: _ensemble(collection, vectors, asked),
+        "bm25s": lambda: _names(collection, _bm25s(collection)),
+        "rank-bm25": lambda: _names(collection, _rank_bm25(collection)),
+        f"langchain EnsembleRetriever, {SHALLOW}": lambda: _ensemble(collection, dense, SHALLOW),
+        f"langchain EnsembleRetriever, {DEEP}": lambda: _ensemble(collection, dense, DEEP),
+        "bm25s + vectors, relativeScoreFusion": lambda: _names(
+            collection, _relative(_bm25s(collection), dense)
+        ),
     }
-    return [await asyncio.to_thread(_run, name, make, texts) for name, make in made.items()]
+    return [
+        peer
+        for name, make in made.items()
+        for peer in await asyncio.to_thread(_run, name, make, said)
+    ]
 
 
-def _run(method: str, make: Callable[[], Searching], texts: Sequence[str]) -> Peer:
+def _run(
+    method: str, make: Callable[[], Searching], said: Mapping[str, Sequence[str]]
+) -> list[Peer]:
     try:
         search = make()
     except ImportError:
-        return Peer(method=method, note=INSTALL)
-    rankings, times = [], []
-    for text in texts:
-        began = time.perf_counter()
-        rankings.append(search(text))
-        times.append(1000 * (time.perf_counter() - began))
-    return Peer(method=method, rankings=rankings, times_ms=times)
+        return [Peer(method=method, note=INSTALL)]
+    found = []
+    for wording, texts in said.items():
+        rankings, times = [], []
+        for text in texts:
+            began = time.perf_counter()
+            rankings.append(search(text))
+            times.append(1000 * (time.perf_counter() - began))
+        found.append(Peer(method=method + wording, rankings=rankings, times_ms=times))
+    return found
 
 
-def _bm25s(collection: Collection) -> Searching:
+Scored = Callable[[str], Mapping[int, float]]
+"""Documents by number with their scores, best first, none that does not match."""
+
+
+def _names(collection: Collection, scored: Scored) -> Searching:
+    ids = [document.id for document in collection.documents]
+    return lambda text: [ids[at] for at in scored(text)]
+
+
+def _bm25s(collection: Collection) -> Scored:
     """Return bm25s with its own defaults, and the language's stemmer and stop words."""
     import bm25s
 
-    ids = [document.id for document in collection.documents]
     analysis = {
         "stopwords": sorted(STOP_WORDS.get(collection.language, ())),
         "stemmer": _stemmer(collection.language),
@@ -78,11 +115,13 @@ def _bm25s(collection: Collection) -> Searching:
         bm25s.tokenize([d.searchable for d in collection.documents], **analysis),
         show_progress=False,
     )
+    depth = min(DEEP, len(collection.documents))
 
-    def search(text: str) -> list[str]:
+    def search(text: str) -> Mapping[int, float]:
         words = bm25s.tokenize([text], **analysis)
-        found, _ = index.retrieve(words, k=min(DEPTH, len(ids)), show_progress=False)
-        return [ids[at] for at in found[0].tolist()]
+        found, scores = index.retrieve(words, k=depth, show_progress=False)
+        pairs = zip(found[0].tolist(), scores[0].tolist(), strict=True)
+        return {at: score for at, score in pairs if score > 0}
 
     return search
 
@@ -93,8 +132,47 @@ def _stemmer(language: str) -> object | None:
     return snowballstemmer.stemmer(name) if known else None
 
 
+def _rank_bm25(collection: Collection) -> Scored:
+    """Return rank-bm25's Okapi; it leaves the words to its user, who stems and drops stop words."""
+    from rank_bm25 import BM25Okapi
+
+    words = _words(collection.language)
+    index = BM25Okapi([words(document.searchable) for document in collection.documents])
+
+    def search(text: str) -> Mapping[int, float]:
+        scores = index.get_scores(words(text))
+        order = np.argsort(-scores, kind="stable")[:DEEP]
+        return {int(at): float(scores[at]) for at in order if scores[at] > 0}
+
+    return search
+
+
+def _words(language: str) -> Callable[[str], list[str]]:
+    return lambda text: list(terms(text, language))
+
+
+class _Dense:
+    """Exact cosines over the vectors that our own dense leg has."""
+
+    def __init__(
+        self, vectors: NDArray[np.float64], asked: Mapping[str, NDArray[np.float64]]
+    ) -> None:
+        self._vectors = vectors
+        self._asked = asked
+
+    def nearest(self, text: str, depth: int) -> Mapping[int, float]:
+        """Return the nearest documents by number, best first."""
+        cosines = self._vectors @ self._asked[text]
+        return {int(at): float(cosines[at]) for at in np.argsort(-cosines)[:depth]}
+
+
+def _relative(keyword: Scored, dense: _Dense) -> Scored:
+    """Return both legs by Weaviate's default fusion: scores scaled to 0..1 in each, and added."""
+    return lambda text: min_max(keyword(text), dense.nearest(text, DEEP), alpha=ALPHA)
+
+
 class _Nearest(BaseRetriever):
-    """The dense leg: exact cosine over the vectors that our own dense leg has."""
+    """The dense leg of the ensemble."""
 
     nearest: Callable[[str], list[Document]]
 
@@ -107,11 +185,7 @@ class _Nearest(BaseRetriever):
         return self.nearest(query)
 
 
-def _ensemble(
-    collection: Collection,
-    vectors: NDArray[np.float64],
-    asked: Mapping[str, NDArray[np.float64]],
-) -> Searching:
+def _ensemble(collection: Collection, dense: _Dense, depth: int) -> Searching:
     """Return LangChain's hybrid: BM25 and vectors, fused by reciprocal rank, as documented."""
     with warnings.catch_warnings():
         # langchain-community announces its retirement whenever it is imported.
@@ -122,10 +196,12 @@ def _ensemble(
         documents = [
             Document(page_content=d.searchable, metadata={"id": d.id}) for d in collection.documents
         ]
-        keyword = BM25Retriever.from_documents(documents, k=DEPTH)
+        keyword = BM25Retriever.from_documents(
+            documents, k=depth, preprocess_func=_words(collection.language)
+        )
 
     def nearest(query: str) -> list[Document]:
-        return [documents[at] for at in np.argsort(-(vectors @ asked[query]))[:DEPTH].tolist()]
+        return [documents[at] for at in dense.nearest(query, depth)]
 
     ensemble = EnsembleRetriever(
         retrievers=[keyword, _Nearest(nearest=nearest)],

@@ -13,14 +13,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.evals.bench.answers import Asked, containment
+from antiphon.evals.bench.answers import Asked, containment, plain_containment
 from antiphon.evals.bench.collection import Collection, Query, read
+from antiphon.evals.bench.counting import against_budgets, model_count
 from antiphon.evals.bench.legs import JUDGED, ids, legs, row, searched
-from antiphon.evals.bench.measures import auroc, averages, quantile
-from antiphon.evals.bench.peers import peers
+from antiphon.evals.bench.measures import auroc, averages, each_ndcg, quantile
+from antiphon.evals.bench.pages import as_pages
+from antiphon.evals.bench.peers import Peer, peers
 from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import TENANT, Store, shelved
 from antiphon.evals.bench.vectors import BenchVectors
+from antiphon.evals.intervals import paired_interval
 from antiphon.graphs.settings import read_settings
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import fence, pack
@@ -69,10 +72,43 @@ async def run(
         looked, figures = await _product(collection, shelf.knowledge, shelf.vectors)
         figures |= {"passages_per_s": shelf.passages_per_s, "peak_rss_mb": _peak_rss_mb()}
         figures |= await _answered(collection, looked, shelf.vectors)
-        rows = await _compared(collection, shelf.knowledge, shelf.store, shelf.vectors)
-    first = row("default path", [ids(one.hits) for one in looked], collection.queries)
-    first |= {"p50_ms": round(figures["beyond_embed_p50_ms"], 2)}
-    return report("retrieval", str(data), figures, [first, *rows], time.perf_counter() - began)
+        ours = [ids(one.hits) for one in looked]
+        rows = [row("default path", ours, collection.queries)]
+        rows[0] |= {"p50_ms": round(figures["beyond_embed_p50_ms"], 2)}
+        if backend == "local":
+            paged = await as_pages(collection, shelf.vectors)
+            rows.append(row("default path, as files", paged.rankings, collection.queries))
+            figures |= {
+                "files_passages": paged.passages,
+                "files_unread": paged.unread,
+                "files_outdated": paged.outdated,
+            }
+        rows += await _compared(collection, shelf.knowledge, shelf.store, shelf.vectors)
+        beside, gains = against(await peers(collection, shelf.vectors), ours, collection.queries)
+    figures |= gains
+    return report("retrieval", str(data), figures, [*rows, *beside], time.perf_counter() - began)
+
+
+def against(
+    found: Sequence[Peer], ours: Sequence[Sequence[str]], queries: Sequence[Query]
+) -> tuple[list[dict[str, object]], dict[str, float]]:
+    """Return a row for each peer with what ours is better by, and that over the best of them.
+
+    The best is chosen on the very queries it is judged on, which is to its advantage.
+    """
+    relevant = [query.relevant for query in queries]
+    own = each_ndcg(ours, relevant)
+    rows, best = [], {}
+    for peer in found:
+        line = row(peer.method, peer.rankings, queries, times_ms=peer.times_ms, note=peer.note)
+        if peer.rankings:
+            gain = paired_interval(own, each_ndcg(peer.rankings, relevant))
+            figures = {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+            line |= {name: round(value, 2) for name, value in figures.items()}
+            if not best or gain.mean < best["gain"]:
+                best = figures
+        rows.append(line)
+    return rows, {f"{name}_over_best_peer": value for name, value in best.items()}
 
 
 def default_path(knowledge: Knowledge) -> Look:
@@ -140,18 +176,22 @@ def _abstention(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str,
 
 
 def _packed(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str, float]:
-    """Return the share of the right passages found that packing keeps, and budgets overrun."""
-    tokens, overruns, figures = ApproximateCounter(), 0, {}
+    """Return the share of the right passages found that packing keeps, and budgets overrun.
+
+    The budget is kept by an estimate; a model's own tokenizer tells whether it was.
+    """
+    tokens, figures = ApproximateCounter(), {}
+    prompts: dict[int, list[str]] = {budget: [] for budget in BUDGETS}
     for budget in BUDGETS:
         kept = []
         for query, one in zip(queries, looked, strict=True):
             cards = pack(one.hits, budget_tokens=budget, tokens=tokens, query=one.question)
-            overruns += tokens.count(fence(cards)) > budget
+            prompts[budget].append(fence(cards))
             right = set(ids(one.hits)) & set(query.relevant)
             if right:
                 kept.append(len(right & {card.source for card in cards}) / len(right))
         figures[f"kept@{budget}"] = 100 * statistics.fmean(kept) if kept else 0.0
-    return {**figures, "budget_overruns": float(overruns)}
+    return figures | against_budgets(prompts, model_count())
 
 
 async def _answered(
@@ -166,13 +206,19 @@ async def _answered(
     if not asked:
         return {}
     share, words = await containment(asked, vectors, language=collection.language)
-    return {"answer_containment": share, "answer_words": words}
+    plain, plain_words = await plain_containment(asked, vectors, language=collection.language)
+    return {
+        "answer_containment": share,
+        "answer_words": words,
+        "answer_containment_plain": plain,
+        "answer_words_plain": plain_words,
+    }
 
 
 async def _compared(
     collection: Collection, knowledge: Knowledge, store: Store, vectors: BenchVectors
 ) -> list[dict[str, object]]:
-    """Return the rows beside the default path: its parts, its additions, the peers."""
+    """Return the rows of the parts of the default path, which is these and the reranker."""
     queries = collection.queries
     async with store.opened(vectors, 0.0) as keyword, store.opened(vectors, 1.0) as dense:
         rows = [
@@ -183,22 +229,14 @@ async def _compared(
         await vectors.embed([text for texts in said for text in texts])
         rankings, times = await searched(Retriever(knowledge, reranker=None), said)
         rows.append(row(method, rankings, queries, times_ms=times))
-    # `said` is by now the fullest wording there is.
-    rankings, times = await searched(Retriever(knowledge, reranker=WORDING), said)
-    rows.append(row(f"{method} + rerank", rankings, queries, times_ms=times))
-    return rows + [
-        row(peer.method, peer.rankings, queries, times_ms=peer.times_ms, note=peer.note)
-        for peer in await peers(collection, vectors)
-    ]
+    return rows
 
 
 def _wordings(queries: Sequence[Query]) -> Mapping[str, list[tuple[str, ...]]]:
     """Return what is searched for by method: as asked, and with the conversation brought in."""
     asked: dict[str, list[tuple[str, ...]]] = {"hybrid": [(query.text,) for query in queries]}
     if any(query.earlier for query in queries):
-        asked["hybrid, two turns joined"] = [
-            (" ".join((*query.earlier[-1:], query.text)),) for query in queries
-        ]
+        asked["hybrid, two turns joined"] = [(query.joined,) for query in queries]
         asked["hybrid + rewrite"] = [wordings(query.text, query.earlier) for query in queries]
     return asked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.evals.bench.answers import Asked, containment, holds
+from antiphon.evals.bench.answers import Asked, containment, holds, plain_containment
 from antiphon.tools.models.embeddings import MiniLM
 from antiphon.tools.retrieval.passages import Hit, Passage
 
@@ -36,7 +36,28 @@ async def test_the_share_counts_answers_that_hold_a_right_one() -> None:
 
 async def test_nothing_to_count_is_nothing() -> None:
     """A set without answers has no containment."""
-    assert await containment([Asked(text="Who?", answers=(), hits=())], MiniLM()) == (0.0, 0.0)
+    asked = [Asked(text="Who?", answers=(), hits=())]
+    assert await containment(asked, MiniLM()) == (0.0, 0.0)
+    assert await plain_containment(asked, MiniLM()) == (0.0, 0.0)
+
+
+async def test_the_plain_way_takes_three_sentences_of_three_passages() -> None:
+    """Not the sentence that is farthest off, and nothing from a fourth passage."""
+    hits = (
+        LAMPS,
+        hit("A lamp may be dimmed. Lamps are delivered with a bulb."),
+        hit("The guarantee of a rug is two years."),
+        hit("A guarantee of lamps for thirty years."),
+    )
+    asked = [
+        Asked(text="How long is the guarantee of lamps?", answers=(answer,), hits=hits)
+        for answer in ("five years", "at nine", "thirty years")
+    ]
+    assert await plain_containment(asked[:1], MiniLM()) == (100.0, pytest.approx(22, abs=4))
+    assert (await plain_containment(asked[1:], MiniLM()))[0] == 0
+    assert (await plain_containment([Asked(text="When?", answers=("x",), hits=())], MiniLM()))[
+        0
+    ] == 0
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,16 @@ async def test_every_figure_of_the_contract_is_there(village: Path) -> None:
     assert {
         "ndcg@10", "recall@5", "recall@10", "mrr", "query_p50_ms", "query_p95_ms", "embed_p50_ms",
         "passages_per_s", "peak_rss_mb", "abstention_auroc", "answer_containment", "answer_words",
-        "budget_overruns",
+        "answer_containment_plain", "budget_overruns", "budget_fullest", "files_passages",
+        "files_outdated", "gain_over_best_peer", "gain_low_over_best_peer",
     } <= set(figures)  # fmt: skip
     assert figures["ndcg@10"] == pytest.approx(100)
     assert figures["abstention_auroc"] == 1
     assert figures["answer_containment"] == 100
     assert figures["budget_overruns"] == 0
+    assert 0 < figures["budget_fullest"] < 100
+    assert figures["files_unread"] == 0
+    assert figures["files_passages"] == len(PAGES)
     assert 0 < figures["embed_p50_ms"] < figures["query_p95_ms"]
 
 
@@ -83,12 +87,21 @@ async def test_parts_additions_and_peers_stand_side_by_side(village: Path) -> No
     report = await retrieval.run(village)
     rows: Any = report["rows"]
     methods = [row["method"] for row in rows]
-    assert "default path" == methods[0]
+    assert ["default path", "default path, as files"] == methods[:2]
+    peers = {
+        name + wording
+        for name in (
+            "bm25s", "rank-bm25", "langchain EnsembleRetriever, 20",
+            "langchain EnsembleRetriever, 100", "bm25s + vectors, relativeScoreFusion",
+        )
+        for wording in ("", ", two turns joined")
+    }  # fmt: skip
     assert {
         "BM25 leg", "dense leg", "RRF of the legs", "min-max of the legs", "hybrid",
-        "hybrid + rewrite", "hybrid + rewrite + rerank", "bm25s", "langchain EnsembleRetriever",
-    } <= set(methods)  # fmt: skip
-    assert all({"ndcg@10", "mrr"} <= set(row) or "bench" in row["note"] for row in rows)
+        "hybrid, two turns joined", "hybrid + rewrite", *peers,
+    } == set(methods[2:]) - {"ZMUV of the legs"}  # fmt: skip
+    assert all({"ndcg@10", "mrr"} <= set(row) for row in rows)
+    assert all({"gain", "gain_low", "gain_high"} <= set(row) for row in rows[-len(peers) :])
 
 
 async def test_vectors_are_kept_between_runs_when_asked(village: Path, tmp_path: Path) -> None:
@@ -127,6 +140,47 @@ def test_a_mistake_is_named_with_file_and_line(
     (folder / name).write_text(content, "utf-8")
     with pytest.raises(InputError, match=told):
         collection.read(folder)
+
+
+def claims(path: Path, *rows: Mapping[str, object]) -> Path:
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    return path
+
+
+def test_labelled_claims_are_a_collection(tmp_path: Path) -> None:
+    """A claim asks for the evidence that decides it, for or against; all evidence is searched."""
+    lamp, rug, tower = "The lamp has five years.", "Rugs\u2028are woven.", "It has 312 steps."
+    file = claims(
+        tmp_path / "claims.jsonl",
+        {"claim": "five years", "evidence": lamp, "label": "supported"},
+        {"claim": "six years", "evidence": lamp, "label": "contradicted"},
+        {"claim": "six years", "evidence": rug, "label": "unsupported"},
+        {"claim": "woven", "evidence": rug, "label": "unsupported"},
+        {"claim": "a tower", "evidence": tower, "label": "unsupported", "tag": "partial"},
+    )
+    found = collection.read(file)
+    assert [lamp, rug] == [document.text for document in found.documents]
+    right = {
+        query.text: [found.documents[int(key)].text for key in query.relevant]
+        for query in found.queries
+    }
+    assert {"five years": [lamp], "six years": [lamp]} == right
+    assert 1 == len(collection.read(file, limit=1).queries)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"claim": "a", "label": "supported"}, "claims.jsonl:1: 'evidence' must be text"),
+        ({"claim": "a", "evidence": "b", "label": 1}, "claims.jsonl:1: 'label' must be text"),
+        ({"claim": "a", "evidence": "b", "label": "unsupported"}, "no claim is decided"),
+    ],
+)
+def test_wrong_claims_are_named(tmp_path: Path, row: Mapping[str, object], told: str) -> None:
+    """A file that is no such set says which line, and what a line should be."""
+    with pytest.raises(InputError, match=told) as caught:
+        collection.read(claims(tmp_path / "claims.jsonl", row))
+    assert "claim, evidence and label" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
