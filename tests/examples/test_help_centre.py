@@ -28,6 +28,10 @@ LEAST = {
     "pii": 5,
     "injection": 5,
     "small_talk": 3,
+    "near_miss": 60,
+    "condition": 8,
+    "language": 4,
+    "benign": 6,
 }
 FRONT = re.compile(r"\A---\ntitle: .+\nupdated: (\d{4}-\d\d-\d\d)\n---\n# \S")
 
@@ -109,7 +113,7 @@ def test_the_golden_set_is_balanced() -> None:
     """Every kind of conversation is asked often enough to mean something."""
     counts = Counter(example.kind for example in GOLDEN)
 
-    assert len(GOLDEN) >= 66
+    assert len(GOLDEN) >= 150
     assert {kind for kind, least in LEAST.items() if counts[kind] < least} == set()
     assert set(counts) == set(LEAST)
 
@@ -128,6 +132,16 @@ def test_expected_facts_stand_in_the_expected_sources(example: Example) -> None:
     for wordings in example.expected.facts:
         found = [word for word in wordings for page in pages if word.casefold() in page.casefold()]
         assert found, wordings
+
+
+def test_what_must_not_be_said_is_not_asked_for() -> None:
+    """No reference says what its own line forbids, and none leaves out a fact that it demands."""
+    for example in GOLDEN:
+        said = f" {example.reference.casefold()} "
+        assert [word for word in example.expected.absent if word.casefold() in said] == []
+        near = example.kind in ("near_miss", "condition", "language", "benign")
+        for wordings in example.expected.facts if near else ():
+            assert [word for word in wordings if word.casefold() in said], (example.id, wordings)
 
 
 def test_questions_are_not_copied_from_the_intents() -> None:
