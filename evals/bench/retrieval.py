@@ -36,8 +36,8 @@ from antiphon.tools.tokens import ApproximateCounter
 
 TIMED = 200
 """Queries asked one by one of a model that has not seen them; the others use kept vectors."""
-BUDGETS = (1000, 2000, 4000)
-"""Tokens into which what was found is packed."""
+BUDGETS = (1000, 2000)
+"""Tokens into which what was found is packed: fewer than ten passages take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ async def _product(
     await vectors.embed([said for query in queries for said in wordings(query.text, query.earlier)])
     looked = [await look(query) for query in queries]
     quality = averages([ids(one.hits) for one in looked], [query.relevant for query in queries])
-    return looked, quality | speed | _abstention(queries, looked) | _packed(queries, looked)
+    return looked, quality | speed | _abstention(queries, looked) | _budgets(looked)
 
 
 async def _timed(look: Look, queries: Sequence[Query], vectors: BenchVectors) -> dict[str, float]:
@@ -175,23 +175,17 @@ def _abstention(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str,
     return figures
 
 
-def _packed(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str, float]:
-    """Return the share of the right passages found that packing keeps, and budgets overrun.
-
-    The budget is kept by an estimate; a model's own tokenizer tells whether it was.
-    """
-    tokens, figures = ApproximateCounter(), {}
-    prompts: dict[int, list[str]] = {budget: [] for budget in BUDGETS}
-    for budget in BUDGETS:
-        kept = []
-        for query, one in zip(queries, looked, strict=True):
-            cards = pack(one.hits, budget_tokens=budget, tokens=tokens, query=one.question)
-            prompts[budget].append(fence(cards))
-            right = set(ids(one.hits)) & set(query.relevant)
-            if right:
-                kept.append(len(right & {card.source for card in cards}) / len(right))
-        figures[f"kept@{budget}"] = 100 * statistics.fmean(kept) if kept else 0.0
-    return figures | against_budgets(prompts, model_count())
+def _budgets(looked: Sequence[Looked]) -> dict[str, float]:
+    """Return how often prompts overrun a budget that packing kept by its estimate of tokens."""
+    tokens = ApproximateCounter()
+    prompts = {
+        budget: [
+            fence(pack(one.hits, budget_tokens=budget, tokens=tokens, query=one.question))
+            for one in looked
+        ]
+        for budget in BUDGETS
+    }
+    return against_budgets(prompts, model_count())
 
 
 async def _answered(
