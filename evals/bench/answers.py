@@ -15,6 +15,7 @@ import numpy as np
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from antiphon.evals.bench.fusions import min_max
+from antiphon.graphs.assistant import KnowledgeForm
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.citations import MARKERS
@@ -25,8 +26,6 @@ from antiphon.tools.retrieval.postings import pack as packed_terms
 from antiphon.tools.retrieval.sentences import sentences
 from antiphon.tools.tokens import ApproximateCounter
 
-BUDGET_TOKENS = 2100
-"""What a turn gives its passages by default."""
 BEST = 3
 """Passages and sentences that the plain way takes."""
 SPACE = re.compile(r"\s+")
@@ -46,20 +45,14 @@ async def containment(
     embedder: Embedder,
     *,
     language: str = "en",
-    budget_tokens: int = BUDGET_TOKENS,
 ) -> tuple[float, float]:
     """Return the share of answers that hold a right one, in %, and their mean length in words.
 
-    Questions without answers are left out; without any, both figures are 0.
+    Questions without answers are left out; without any, both figures are 0. Nothing is refused
+    here: neither the confidence nor the output rail is asked.
     """
     model = Extractive(embedder, language=language)
-    return _held(
-        [
-            (one, await _said(model, one, budget_tokens=budget_tokens))
-            for one in asked
-            if one.answers
-        ]
-    )
+    return _held([(one, await _said(model, one)) for one in asked if one.answers])
 
 
 async def plain_containment(
@@ -96,9 +89,14 @@ def holds(said: str, answers: Sequence[str]) -> bool:
     return any(_folded(answer) in text for answer in answers)
 
 
-async def _said(model: Extractive, one: Asked, *, budget_tokens: int) -> str:
+async def _said(model: Extractive, one: Asked) -> str:
     """Answer as a turn would, markers taken out."""
-    cards = pack(one.hits, budget_tokens=budget_tokens, tokens=ApproximateCounter())
+    cards = pack(
+        one.hits,
+        budget_tokens=KnowledgeForm().budget_tokens,
+        tokens=ApproximateCounter(),
+        query=one.text,
+    )
     reply = await model.ainvoke([SystemMessage(fence(cards)), HumanMessage(one.text)])
     return MARKERS.sub("", reply.text)
 

@@ -24,6 +24,7 @@ from antiphon.evals.bench.report import report
 from antiphon.evals.bench.store import TENANT, Store, shelved
 from antiphon.evals.bench.vectors import BenchVectors
 from antiphon.evals.intervals import paired_interval
+from antiphon.graphs.assistant import KnowledgeForm
 from antiphon.graphs.settings import read_settings
 from antiphon.tools.retrieval.confidence import retrieval_confidence
 from antiphon.tools.retrieval.context import fence, pack
@@ -159,20 +160,35 @@ async def _timed(look: Look, queries: Sequence[Query], vectors: BenchVectors) ->
 
 
 def _abstention(queries: Sequence[Query], looked: Sequence[Looked]) -> dict[str, float]:
-    """Return how well confidence tells what can be answered; beside it the best cosine alone."""
-    marks = {
+    """Return how well confidence tells what can be answered; beside it the best cosine alone.
+
+    And, in %, what an assistant refuses of the one and admits of the other by default.
+    """
+    figures = {}
+    for name, marks in {
         "abstention_auroc": [one.confidence for one in looked],
         "abstention_auroc_cosine": [
             max((hit.cosine or 0.0 for hit in one.hits), default=0.0) for one in looked
         ],
-    }
-    figures = {}
-    for name, values in marks.items():
-        yes = [mark for mark, query in zip(values, queries, strict=True) if query.answerable]
-        no = [mark for mark, query in zip(values, queries, strict=True) if not query.answerable]
+    }.items():
+        yes, no = _parted(queries, marks)
         if yes and no:
             figures[name] = auroc(yes, no)
+    yes, no = _parted(queries, [one.confidence for one in looked])
+    if yes and no:
+        least = KnowledgeForm().min_confidence
+        figures["refused_answerable"] = 100 * statistics.fmean(mark < least for mark in yes)
+        figures["admitted_unanswerable"] = 100 * statistics.fmean(mark >= least for mark in no)
     return figures
+
+
+def _parted(queries: Sequence[Query], marks: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the marks of what can be answered, and of what cannot."""
+    pairs = list(zip(queries, marks, strict=True))
+    return (
+        [mark for query, mark in pairs if query.answerable],
+        [mark for query, mark in pairs if not query.answerable],
+    )
 
 
 def _budgets(looked: Sequence[Looked]) -> dict[str, float]:

@@ -74,6 +74,8 @@ async def test_every_figure_of_the_contract_is_there(village: Path) -> None:
     } <= set(figures)  # fmt: skip
     assert figures["ndcg@10"] == pytest.approx(100)
     assert figures["abstention_auroc"] == 1
+    assert figures["refused_answerable"] == 0
+    assert figures["admitted_unanswerable"] == 0
     assert figures["answer_containment"] == 100
     assert figures["budget_overruns"] == 0
     assert 0 < figures["budget_fullest"] < 100
