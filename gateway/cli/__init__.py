@@ -28,6 +28,7 @@ from antiphon.gateway.cli import (
     incidents,
     ingest,
     init,
+    langsmith,
     prune,
     search,
     serve,
@@ -54,6 +55,7 @@ app.command(cls=Command)(search.search)
 app.command(cls=Command)(graph.graph)
 app.command(cls=Command)(debug.debug)
 candidates.add_to(evaluate.app)
+langsmith.add_to(evaluate.app)
 app.add_typer(evaluate.app, name="eval")
 app.command(cls=Command)(bench.bench)
 app.command(cls=Command)(serve.serve)

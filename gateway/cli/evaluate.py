@@ -1,4 +1,4 @@
-"""`antiphon eval`: the golden set, run; a run against a baseline; the set in LangSmith."""
+"""`antiphon eval`: the golden set, run; a run against a baseline."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.gateway.cli.ingest import Progress, shown_progress
+from antiphon.gateway.cli.langsmith import Dataset, Golden, Steps, key_there, send_report
 from antiphon.gateway.cli.opening import run as complete
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Command, Tenant
 from antiphon.gateway.cli.output import console, emit, table, visible, write_file
@@ -29,20 +30,6 @@ app = typer.Typer(
     help="Run the golden set, gate on a baseline, push to LangSmith.", rich_markup_mode=None
 )
 
-Golden = Annotated[
-    Path | None,
-    typer.Option(
-        "--golden",
-        metavar="PATH",
-        exists=True,
-        show_default=False,
-        help="Golden set; else the assistant's own.",
-    ),
-]
-Dataset = Annotated[
-    str, typer.Option("--dataset", metavar="NAME", help="In LangSmith; else the assistant's name.")
-]
-
 
 @app.command("run", cls=Command)
 def run_set(
@@ -53,21 +40,24 @@ def run_set(
     langsmith: Annotated[
         bool, typer.Option("--langsmith", help="Upload the result as an experiment.")
     ] = False,
+    steps: Steps = False,
     dataset: Dataset = "",
     tenant: Tenant = "default",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask every example of the golden set and judge the answers."""
+    if langsmith:
+        key_there()
     examples, report, name = _evaluated(golden, tenant, assistant, as_json=as_json)
     if save is not None:
         write_file(json.dumps(report.as_json(), indent=2) + "\n", save)
-    if langsmith:
-        complete(_upload(report, examples, dataset or name))
     if as_json:
         emit(report.as_json())
     else:
         _show_report(report)
+    if langsmith:
+        send_report(report.as_json(), examples, dataset or name, saved=save, steps=steps)
 
 
 @app.command(cls=Command)
@@ -105,38 +95,6 @@ def gate(
     else:
         _show_gate(verdict)
     return 0 if verdict.passed else 1
-
-
-@app.command(cls=Command)
-def push(
-    golden: Golden = None,
-    dataset: Dataset = "",
-    assistant: AssistantFolder = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a LangSmith dataset hold the golden set (needs LANGSMITH_API_KEY)."""
-    from dataclasses import asdict
-
-    from antiphon.evals.golden import load_golden
-    from antiphon.evals.langsmith import LangSmith
-    from antiphon.graphs.folders import chosen_assistant
-    from antiphon.graphs.settings import read_settings
-
-    form = chosen_assistant(read_settings(), assistant)
-    examples = load_golden(golden or form.folder / form.golden)
-    pushed = complete(LangSmith().push(examples, dataset or form.name))
-    if as_json:
-        emit(asdict(pushed))
-    else:
-        counts = f"{pushed.created} created, {pushed.updated} updated, {pushed.unchanged} unchanged"
-        console().print(visible(f"Dataset {pushed.dataset!r}: {counts}"))
-
-
-async def _upload(report: Report, examples: Sequence[Example], dataset: str) -> None:
-    from antiphon.evals.langsmith import LangSmith
-
-    done = await LangSmith().run_experiment(report, examples, dataset=dataset)
-    console(error=True).print(visible(f"Uploaded experiment {done.name!r}, {done.rows} rows"))
 
 
 def _evaluated(
