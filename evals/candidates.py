@@ -6,7 +6,6 @@ Whatever proposes lines (pages, turns, feedback, LangSmith) makes a `Candidate` 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from langchain_core.messages import HumanMessage
 from pydantic import JsonValue, ValidationError
 
+from antiphon.evals.fingerprint import content_hash, golden_hash
 from antiphon.evals.golden import Example, load_golden
 from antiphon.graphs.persistence import storage_errors
 from antiphon.graphs.threads import Conversations
@@ -204,9 +204,8 @@ def checked(line: Mapping[str, JsonValue]) -> Example:
 
 
 def version_of(examples: Sequence[Example]) -> str:
-    """Return a name for what a golden set holds, whatever its order and spelling as JSON."""
-    lines = sorted(example.model_dump_json() for example in examples)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    """Return a name for what a golden set holds, the same as a report of its run carries."""
+    return golden_hash({example.id: content_hash(example) for example in examples})
 
 
 def asked(questions: Sequence[str]) -> str:

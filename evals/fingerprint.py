@@ -102,7 +102,7 @@ async def fingerprint(
         libraries=dict(_versions()),
         arithmetic=await _arithmetic(services),
         varies=_varies(services.models, tenant),
-        golden=_digest(f"{name} {digest}" for name, digest in sorted(hashes.items())),
+        golden=golden_hash(hashes),
         examples=hashes,
     )
 
@@ -110,6 +110,11 @@ async def fingerprint(
 def content_hash(example: Example) -> str:
     """Hash what an example asks and expects; how its line is written does not matter."""
     return _digest([json.dumps(example.model_dump(mode="json"), sort_keys=True)])
+
+
+def golden_hash(hashes: Mapping[str, str]) -> str:
+    """Hash a golden set by its examples' own hashes; their order does not matter."""
+    return _digest(f"{name} {digest}" for name, digest in sorted(hashes.items()))
 
 
 async def _knowledge(services: Services, tenant: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import JsonValue
 
+from antiphon.evals import retrieved
 from antiphon.evals.fingerprint import Fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.score import WEIGHTS, Evaluation, MetricError
@@ -58,6 +59,8 @@ class Row:
     expected: tuple[str, ...] = ()
     """Outcomes that would have been right."""
     path: tuple[str, ...] = ()
+    retrieval: dict[str, float] = field(default_factory=dict)
+    """`retrieved.figures`; empty where the example names no source."""
     overall: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -65,7 +68,7 @@ class Row:
     reasons: dict[str, list[str]] = field(default_factory=dict)
     """Per metric: why it is not 1."""
     started: float = 0.0
-    """When the last question was asked, in seconds since 1970; 0 where it never was."""
+    """When the last question was asked, in seconds since 1970; the first where that failed."""
     latency_ms: float = 0.0
     steps: tuple[Took, ...] = ()
     model: str = ""
@@ -85,6 +88,7 @@ class Row:
         *,
         started: float = 0.0,
         steps: tuple[Took, ...] = (),
+        retrieval: Mapping[str, float] | None = None,
     ) -> Self:
         """Return the row of an answered example."""
         metrics = evaluation.metrics
@@ -97,6 +101,7 @@ class Row:
             outcome=turn.outcome,
             expected=example.expected.outcome,
             path=turn.path,
+            retrieval=dict(retrieval or {}),
             overall=round(evaluation.overall, 4),
             metrics={name: round(value, 4) for name, value in evaluation.scores.items()},
             errors={n: each.error for n, each in metrics.items() if isinstance(each, MetricError)},
@@ -115,13 +120,14 @@ class Row:
         )
 
     @classmethod
-    def failed(cls, example: Example, error: str) -> Self:
+    def failed(cls, example: Example, error: str, *, started: float = 0.0) -> Self:
         """Return the row of an example that could not be answered."""
         return cls(
             id=example.id,
             kind=example.kind,
             question=example.questions[-1],
             expected=example.expected.outcome,
+            started=started,
             error=error,
         )
 
@@ -137,6 +143,8 @@ class Report:
     """Mean overall score of each kind."""
     outcomes_as_expected: float
     """Share of the examples."""
+    retrieval: dict[str, float] = field(default_factory=dict)
+    """`retrieved.means`: context recall and precision against the expected sources."""
     examples: int
     repeats: int = 1
     """How often each was asked."""
@@ -170,6 +178,7 @@ def summarise(rows: Sequence[Row], *, seconds: float) -> Report:
         metrics=means,
         kinds={kind: _mean(values) for kind, values in sorted(kinds.items())},
         outcomes_as_expected=_mean([float(row.outcome in row.expected) for row in rows]),
+        retrieval=retrieved.means(row.retrieval for row in rows),
         examples=len({row.id for row in rows}),
         repeats=max((row.repeat for row in rows), default=1),
         failed=sum(bool(row.error) for row in rows),
@@ -218,7 +227,10 @@ def table(report: Report) -> Table:
     from rich.table import Table
 
     names = list(WEIGHTS)
-    shown = Table(title=f"{report.examples} examples, overall {report.overall:.3f}")
+    shown = Table(
+        title=f"{report.examples} examples, overall {report.overall:.3f}",
+        caption=retrieved.shown(report.retrieval) or None,
+    )
     for heading in ("example", "outcome"):
         shown.add_column(heading, overflow="fold")
     for heading in (*(name.replace("_", " ") for name in names), "overall"):

@@ -17,6 +17,7 @@ from antiphon.evals.fingerprint import Fingerprint, fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, Took, summarise
+from antiphon.evals.retrieved import Reading, cited, figures, retrieved
 from antiphon.evals.score import evaluate
 from antiphon.graphs.persistence import Persistence, serializer, storage_errors
 from antiphon.graphs.runtime import Runtime, converse
@@ -62,14 +63,16 @@ async def run_golden(
     made_with = await fingerprint(services, examples, jury=jury, tenant=tenant)
     if admit is not None:
         admit(made_with)
+    talk, context = rehearsal(services), Context(tenant=tenant)
     report = await judge(
-        rehearsal(services),
+        talk,
         examples,
         jury=jury,
-        context=Context(tenant=tenant),
+        context=context,
         repeat=repeat,
         concurrency=concurrency,
         progress=progress,
+        read=lambda turn: retrieved(talk, turn, context),
     )
     return replace(report, fingerprint=made_with)
 
@@ -132,10 +135,12 @@ async def judge(
     repeat: int = 1,
     concurrency: int = 2,
     progress: Progress | None = None,
+    read: Reading = cited,
 ) -> Report:
     """Ask every example, `repeat` times over in threads of their own, and judge its last answer.
 
-    An example that cannot be answered at all is a row with an error and an overall score of 0.
+    `read` tells which sources a turn could read from; without it, those that it cites. An example
+    that cannot be answered at all is a row with an error and an overall score of 0.
     """
     began = time.perf_counter()
     places = asyncio.Semaphore(concurrency)
@@ -144,7 +149,7 @@ async def judge(
     async def one(example: Example, number: int) -> Row:
         nonlocal done
         async with places:
-            row = await _row(conversations, example, jury, context)
+            row = await _row(conversations, example, jury, context, read)
         done += 1
         if progress is not None:
             progress(done, len(examples) * repeat)
@@ -157,14 +162,26 @@ async def judge(
 
 
 async def _row(
-    conversations: Conversations, example: Example, jury: Sequence[Evaluator], context: Context
+    conversations: Conversations,
+    example: Example,
+    jury: Sequence[Evaluator],
+    context: Context,
+    read: Reading,
 ) -> Row:
     try:
         asked = await ask(conversations, example.questions, context)
+        sources = await read(asked.turn)
     except AntiphonError as error:
         return Row.failed(example, f"{error.code}: {error.message}")
     evaluation = await evaluate(sample_of(example, asked.turn), jury)
-    return Row.of(example, asked.turn, evaluation, started=asked.started, steps=asked.steps)
+    return Row.of(
+        example,
+        asked.turn,
+        evaluation,
+        started=asked.started,
+        steps=asked.steps,
+        retrieval=figures(example.expected.sources, sources),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
