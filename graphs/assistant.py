@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from antiphon.tools.claims.examine import Contradicted, NotFound
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.telemetry.turn import Response
 
@@ -161,6 +162,25 @@ class GuardsForm(_Form):
     max_chars: int = Field(default=8000, ge=100, description="Longest message.")
 
 
+class ClaimsForm(_Form):
+    """What becomes of an answer's claims that its pages and tools do not bear out."""
+
+    contradicted: Contradicted = Field(
+        default="remove",
+        description="A claim that the evidence denies: take it out, ask the model once more with "
+        "the reasons, or refuse the answer.",
+    )
+    not_found: NotFound = Field(
+        default="drop",
+        description="A claim that the evidence does not know: take it out, say behind it that it "
+        "is not confirmed, or take it out and ask about it.",
+    )
+    critical: bool = Field(
+        default=False,
+        description='Refuse an answer that could not be judged; else it is an "I don\'t know".',
+    )
+
+
 class CacheForm(_Form):
     """The exact response cache."""
 
@@ -239,6 +259,10 @@ class WordingForm(_Form):
     clarify_open: str = "Could you tell me a little more about what you need?"
     abstain: str = "I don't know: the help pages I have do not answer that."
     nearest: str = "The nearest pages are:"
+    unconfirmed: str = "(I could not confirm this.)"
+    unsure: str = (
+        "I found nothing about this, so I am not sure of it: {claims} Could you tell me more?"
+    )
     refused: str = "I can't help with that request ({reason})."
     apology: str = (
         "Sorry, something went wrong on our side and I could not answer. Please try again."
@@ -281,6 +305,7 @@ class Assistant(_Form):
     models: ModelsForm = ModelsForm()
     memory: MemoryForm = MemoryForm()
     guards: GuardsForm = GuardsForm()
+    claims: ClaimsForm = ClaimsForm()
     cache: CacheForm = CacheForm()
     approvals: ApprovalsForm = ApprovalsForm()
     retention: RetentionForm = RetentionForm()

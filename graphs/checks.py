@@ -25,7 +25,7 @@ from antiphon.tools.toolbox.registry import load_tool
 from antiphon.tools.toolbox.schema import arguments_of
 
 Keys = tuple[str | int, ...]
-PLACES = {"clarify": {"options"}, "refused": {"reason"}}
+PLACES = {"clarify": {"options"}, "refused": {"reason"}, "unsure": {"claims"}}
 """What each fixed sentence may have filled in."""
 SCHEMA = "`antiphon check --schema` describes every key"
 

@@ -32,6 +32,7 @@ from antiphon.nodes.respond import Prompting, refuse, respond, select_model
 from antiphon.nodes.retrieve import abstain, retrieve_context
 from antiphon.nodes.state import Context, Input, Output, State
 from antiphon.tools.cache import release
+from antiphon.tools.claims import Examiner, Policy
 from antiphon.tools.errors import KnowledgeLoading, KnowledgeUnavailable, transient
 from antiphon.tools.models.accounted import Accounted
 from antiphon.tools.retrieval.rewrite import Rewriter
@@ -58,6 +59,13 @@ def aftermath(s: Services) -> Aftermath:
         doubt_words=say.doubtful,
         broken=say.broken,
     )
+
+
+def examiner(s: Services) -> Examiner:
+    """Return what holds answers against their evidence, by the assistant's policy."""
+    say, claims = s.assistant.wording, s.assistant.claims
+    policy = Policy(unconfirmed=say.unconfirmed, unsure=say.unsure, **claims.model_dump())
+    return Examiner(s.verifier, s.embedder, policy)
 
 
 def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]:
@@ -96,7 +104,7 @@ def build_conversation(s: Services) -> StateGraph[State, Context, Input, Output]
         .add_node("call_tools", call_tools(s.toolbox, s.effects, declined=say.declined, expired=say.expired), timeout=t.tools, metadata=BOUNDED, destinations=CAN_FAIL)
         # what is said
         .add_node("select_model", select_model(s.models, prompting, s.tokens, output_tokens=a.models.output_tokens), destinations=CAN_FAIL)
-        .add_node("respond", respond(Accounted(s.models, "answer"), prompting, s.verifier, s.output_rail, language=a.languages[0]), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
+        .add_node("respond", respond(Accounted(s.models, "answer"), prompting, examiner(s), s.output_rail, language=a.languages[0]), timeout=t.respond, metadata=WRITES, destinations=CAN_FAIL)
         .add_node("guard_output", guard_output(s.output_rail, language=a.languages[0]), timeout=t.guard, metadata=GUARDS, destinations=CAN_FAIL)
         .add_node("refuse", refuse(refused=say.refused, because={KnowledgeUnavailable.code: say.unreachable, KnowledgeLoading.code: say.loading}, aftermath=after), metadata=DISCARDS, destinations=CAN_FAIL)
         # what stays

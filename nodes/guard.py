@@ -28,6 +28,7 @@ from antiphon.nodes.state import (
     turn_id,
     unread,
 )
+from antiphon.tools.claims import Judgement
 from antiphon.tools.guards import Rail, Subject, Verdict, Violation
 from antiphon.tools.toolbox.approval import decision
 from antiphon.tools.turns.current import CURRENT
@@ -155,9 +156,18 @@ def evidence_of(state: State) -> tuple[str, ...]:
 
 
 async def judge_draft(
-    rail: Rail, draft: str, state: State, context: Context, *, language: str
+    rail: Rail,
+    draft: str,
+    state: State,
+    context: Context,
+    *,
+    language: str,
+    judgements: tuple[Judgement, ...] | None = None,
 ) -> Verdict:
-    """Hold a draft against the output rail and the turn's evidence."""
+    """Hold a draft against the output rail and the turn's evidence.
+
+    `judgements`: of its claims, where they were judged already.
+    """
     evidence = evidence_of(state)
     subject = Subject(
         tenant=context.tenant,
@@ -166,6 +176,7 @@ async def judge_draft(
         expects_evidence=bool(evidence)
         and not state["cached"]
         and state["outcome"] in ("answered", "degraded"),
+        judgements=judgements,
     )
     return await rail.judge(draft, subject)
 

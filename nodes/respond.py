@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
@@ -11,13 +14,16 @@ from antiphon.nodes.guard import evidence_of, judge_draft, judged
 from antiphon.nodes.recover import Aftermath
 from antiphon.nodes.state import Context, Node, Said, State, Update, knobs, step
 from antiphon.prompts.library import Prompts
-from antiphon.tools.claims import Verifier, borne_out
-from antiphon.tools.guards import Rail
-from antiphon.tools.models import LAST_RESORT, Models, Task
-from antiphon.tools.retrieval.citations import cite, support
-from antiphon.tools.retrieval.context import fence, fence_result
-from antiphon.tools.retrieval.language import detect
+from antiphon.tools.claims import Examined, Examiner, Judgement
+from antiphon.tools.errors import ModelUnavailable
+from antiphon.tools.guards import Action, Rail, Verdict, Violation
+from antiphon.tools.models import LAST_RESORT, Models, Reply, Task
+from antiphon.tools.retrieval.context import IN_TEXT, fence, fence_result
+from antiphon.tools.retrieval.marks import free_tag
 from antiphon.tools.tokens import TokenCounter
+
+AGAIN_S = 20.0
+"""How long after its start a node may ask a model again, and how long that may take."""
 
 
 class Prompting:
@@ -37,8 +43,9 @@ class Prompting:
             "memories": "\n".join(f"- {memory.text}" for memory in state["memories"]),
         }
         if state["cards"] or state["results"] or intent is None or intent.needs:
+            passages = fence(state["cards"], tag=self.tag(state))
             system = self._prompts.render(
-                "answer", passages=fence(state["cards"]), results=self._results(state), **common
+                "answer", passages=passages, results=self._results(state), **common
             )
         else:
             suggested = "\n".join(
@@ -46,6 +53,30 @@ class Prompting:
             )
             system = self._prompts.render("small_talk", suggestions=suggested, **common)
         return [SystemMessage(content=system), *self._said(state)]
+
+    def tag(self, state: State) -> str:
+        """Return the tag of this turn's marks: nothing that a model reads holds one like it."""
+        intent = state["intent"]
+        return free_tag(
+            (
+                *evidence_of(state),
+                *(message.text for message in self._said(state)),
+                *(memory.text for memory in state["memories"]),
+                *(intent.replies if intent else ()),
+                state.get("summary", ""),
+            )
+        )
+
+    def revision(
+        self, messages: Sequence[BaseMessage], said: str, wrong: Sequence[Judgement]
+    ) -> list[BaseMessage]:
+        """Return the messages that ask for the answer again, with what was wrong with it."""
+        problems = "\n".join(
+            f"- {one.claim} ({one.reason})\n  {one.quote}".rstrip().translate(IN_TEXT)
+            for one in wrong
+        )
+        asked = self._prompts.render("revise", problems=problems)
+        return [*messages, AIMessage(content=said), HumanMessage(content=asked)]
 
     def choice(self, state: State, context: Context) -> list[BaseMessage]:
         """Return the messages that ask a model which tools to call."""
@@ -91,45 +122,103 @@ def select_model(
 
 
 def respond(
-    models: Models, prompting: Prompting, verifier: Verifier, rail: Rail, *, language: str
+    models: Models, prompting: Prompting, examiner: Examiner, rail: Rail, *, language: str
 ) -> Node:
-    """Draft the answer, cite it and have it judged: no unjudged word of a model enters the state.
+    """Draft the answer and have it judged: no unjudged word of a model enters the state.
 
     Without a selection the last resort speaks (degraded mode).
 
-    Claims that the evidence denies or does not know are left out, unless nothing would remain.
+    The claims are judged once; what is left of the draft, its citations, its support and what the
+    rail makes of it come from the same judgements. A model that contradicted its evidence is asked
+    again, once, where the policy says so and neither time nor budget forbids it.
     """
 
     @step
     async def respond(state: State, *, runtime: Runtime[Context]) -> Update:
+        began = time.perf_counter()
         context = knobs(runtime)
         messages = prompting.answer(state, context)
         selection = state["selection"]
+
+        async def examined(reply: Reply) -> Examined:
+            return await examiner.examine(
+                reply.message.text,
+                question=state["standalone"] or state["question"],
+                cards=state["cards"],
+                evidence=evidence_of(state),
+                texts=(*evidence_of(state), state["question"]),
+                tag=prompting.tag(state),
+                language=language,
+            )
+
         if selection is None:
             reply = await models.last_resort(messages)
         else:
             reply = await models.reply(selection, messages)
-        evidence = evidence_of(state)
-        said = str(reply.message.text)
-        spoken = detect(said, otherwise=language)
-        if evidence:
-            said = await borne_out(verifier, said, evidence, language=spoken) or said
-        draft, citations = cite(said, state["cards"], language=spoken)
+        found = await examined(reply)
+        usage, cost = state["usage"] + reply.usage, state["cost_usd"] + reply.cost_usd
+        again = (
+            examiner.policy.contradicted == "regenerate"
+            and selection is not None
+            and bool(found.contradicted)
+            and reply.model != LAST_RESORT
+            and time.perf_counter() - began < AGAIN_S
+            and cost + selection.cost_usd <= context.max_cost_usd
+        )
+        if again and selection is not None:
+            asked = prompting.revision(messages, reply.message.text, found.contradicted)
+            second = await _within(AGAIN_S, models.reply(selection, asked))
+            if second is not None:
+                usage, cost = usage + second.usage, cost + second.cost_usd
+                reply, found = second, await examined(second)
+        if found.fault:
+            passed = judged(_withheld(found, critical=examiner.policy.critical))
+        else:
+            verdict = await judge_draft(
+                rail, found.answer, state, context, language=language, judgements=found.judgements
+            )
+            noted = (*_notes(found), *verdict.violations)
+            passed = judged(replace(verdict, violations=noted))
         fell_back = reply.model == LAST_RESORT and bool(reply.failed)
-        verdict = await judge_draft(rail, draft, state, context, language=language)
         return {
-            **judged(verdict),
-            "citations": citations,
-            "support": support(draft, evidence, language=spoken) if evidence else None,
+            **passed,
+            "citations": found.citations,
+            "support": found.support,
             "model": reply.model,
-            "usage": state["usage"] + reply.usage,
-            "cost_usd": state["cost_usd"] + reply.cost_usd,
+            "usage": usage,
+            "cost_usd": cost,
             "model_failures": (*state["model_failures"], *reply.failed),
             "outcome": "degraded" if fell_back or state["failure"] else state["outcome"],
             "phase": "response_generation",
         }
 
     return respond
+
+
+async def _within(seconds: float, asking: Awaitable[Reply]) -> Reply | None:
+    """Return a reply, or None where there is none in time: the first one is there."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await asking
+    except (TimeoutError, ModelUnavailable):
+        return None
+
+
+def _withheld(found: Examined, *, critical: bool) -> Verdict:
+    """Return the verdict on a draft that may not be given: refused, or an "I don't know"."""
+    blocked = found.fault == "blocked" or (found.fault == "failed" and critical)
+    action: Action = "failed" if found.fault == "failed" else "blocked" if blocked else "removed"
+    violation = Violation(guard="grounding", severity="high", action=action, reason=found.reason)
+    return Verdict(allowed=not blocked, text="", violations=(violation,))
+
+
+def _notes(found: Examined) -> Iterator[Violation]:
+    """Yield what was done to claims that were not borne out."""
+    for one in found.removed:
+        reason = f"{one.verdict}: {one.reason}"
+        yield Violation(guard="claims", severity="info", action="removed", reason=reason)
+    for one in found.flagged:
+        yield Violation(guard="claims", severity="info", action="noted", reason=one.reason)
 
 
 def refuse(*, refused: str, because: Mapping[str, str], aftermath: Aftermath) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.tools.claims import KEPT, SignsVerifier, Verifier, claims_of
+from antiphon.tools.claims import KEPT, Judgement, SignsVerifier, Verifier, claims_of
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.guards.verdict import Finding, Subject
 from antiphon.tools.retrieval.language import detect
@@ -12,7 +12,10 @@ MOST_HEARD = 2000
 
 
 class Grounding:
-    """Notes an answer whose claims are not in its evidence; whoever asked decides to abstain."""
+    """Notes an answer whose claims are not in its evidence; whoever asked decides to abstain.
+
+    A draft of a model comes with the judgements of its claims; any other is judged here.
+    """
 
     name = "grounding"
 
@@ -29,14 +32,14 @@ class Grounding:
         self._verifier = verifier or SignsVerifier()
 
     async def check(self, text: str, subject: Subject) -> Finding:
-        """Judge each claim of the answer by the evidence: none may say the opposite."""
+        """Look at what the evidence says of each claim: none may say the opposite."""
         if not subject.expects_evidence:
             return Finding(ok=True, text=text)
-        claims = [text[slice(*span)] for span in await paced(len(text), claims_of, text)]
-        if not claims:
+        found = subject.judgements
+        if found is None:
+            found = await self._judged(text, subject)
+        if not found:
             return Finding(ok=True, text=text)
-        spoken = detect(text[:MOST_HEARD], otherwise=subject.language)
-        found = await self._verifier.judge(claims, subject.evidence, language=spoken)
         wrong = next((one for one in found if one.verdict == "contradicted"), None)
         kept = sum(one.verdict in KEPT for one in found) / len(found)
         if wrong is None and kept >= self._minimum:
@@ -47,3 +50,10 @@ class Grounding:
             else f"{kept:.0%} of the claims are in the evidence, {self._minimum:.0%} are asked for"
         )
         return Finding(ok=False, text=text, severity="high", reason=reason)
+
+    async def _judged(self, text: str, subject: Subject) -> tuple[Judgement, ...]:
+        claims = [text[slice(*span)] for span in await paced(len(text), claims_of, text)]
+        if not claims:
+            return ()
+        spoken = detect(text[:MOST_HEARD], otherwise=subject.language)
+        return await self._verifier.judge(claims, subject.evidence, language=spoken)

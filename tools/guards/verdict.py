@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from antiphon.tools.stored import Stored
+
+if TYPE_CHECKING:
+    from antiphon.tools.claims.verdict import Judgement
 
 Severity = Literal["info", "warning", "high", "critical"]
 Action = Literal["noted", "masked", "removed", "blocked", "failed"]
@@ -23,6 +26,8 @@ class Subject:
     """Of the evidence: what makes two forms one word differs from language to language."""
     expects_evidence: bool = False
     """Whether an answer that rests on nothing is a fault."""
+    judgements: tuple[Judgement, ...] | None = None
+    """Of the text's claims by the evidence, where they were judged already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -257,7 +257,7 @@ def render(shown: Sequence[Quote]) -> str:
         if form == "list":
             pieces.append("\n".join(_listed(list(run))))
         elif form == "prose":
-            pieces.append(" ".join(f"{unit.text} [{unit.card.number}]" for unit in run))
+            pieces.append(" ".join(f"{unit.text} {unit.card.mark}" for unit in run))
         else:
             pieces.extend(_block(unit, placed) for unit in run)
     return "\n".join(pieces)
@@ -267,7 +267,7 @@ def _block(unit: Quote, placed: Sequence[Quote]) -> str:
     """Return code in its fence, with a marker of its own where no line introduces it."""
     fence = "~~~" if "```" in unit.text else "```"
     introduced = any(two.introduces and two.group == unit.group for two in placed)
-    marker = "" if introduced and unit.group else f"\n[{unit.card.number}]"
+    marker = "" if introduced and unit.group else f"\n{unit.card.mark}"
     return f"{fence}\n{unit.text}\n{fence}{marker}"
 
 
@@ -275,7 +275,7 @@ def _listed(run: Sequence[Quote]) -> Iterator[str]:
     if len(run) == 1:
         unit = run[0]
         text = f"{unit.lead} {unit.text}" if unit.lead else unit.text
-        yield f"{text} [{unit.card.number}]"
+        yield f"{text} {unit.card.mark}"
         return
     lead, step = "", 0
     for unit in run:
@@ -284,4 +284,4 @@ def _listed(run: Sequence[Quote]) -> Iterator[str]:
             lead, step = unit.lead, 0
         step += 1
         mark = f"{step}." if unit.kind == "step" else "-"
-        yield f"{mark} {unit.text} [{unit.card.number}]"
+        yield f"{mark} {unit.text} {unit.card.mark}"

@@ -1,28 +1,28 @@
-"""What an answer rests on: each [n] becomes a verbatim quote with its place in the source.
+"""What an answer rests on: each mark becomes a verbatim quote with its place in the source.
 
-Support is lexical: the share of an answer's content words that its evidence has. On the human
-ratings of MT-RAG that precision agrees better with people than the judging models published
-beside them, and it takes no model.
+What backs a sentence is told by words here; where its claims were judged, the judgements tell.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import count
 
 from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.context import Card, Citation
-from antiphon.tools.retrieval.sentences import HEADING, MARKER, Span, sentences
+from antiphon.tools.retrieval.marks import CODE, MARKERS, Mark, Marked, bracketed, read, write
+from antiphon.tools.retrieval.sentences import HEADING, Span, sentences
 
-MARKERS = re.compile(r"(?:(?:(?<![ \t])[ \t]+)?\[\d{1,3}(?:[ \t]*,[ \t]*\d{1,3})*\])+(?!\()")
-"""A run of markers: ` [1]`, `[1][2]`, `[1, 2]`; not the text of a link."""
-CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-CONTEXT = 12
-"""Letters before a bracketed number by which a card's own is recognised."""
+__all__ = [
+    "CODE", "FEWEST_WORDS", "FIGURE", "MARKERS", "NO_CLAIM", "STRONG", "Backing", "by_words",
+    "cite", "cited", "quote_for", "support", "units", "verbatim",
+]  # fmt: skip
+
 LONGEST_QUOTE = 3
 """Sentences in one quote, at most."""
 EXTRA_SENTENCE = 1.5
@@ -40,44 +40,81 @@ in those of another question.
 FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 
+Backing = Callable[[Span, Sequence[int]], Mapping[int, Citation]]
+"""Which quotes back what a span of the answer says, by the number of their card.
+
+It is given the numbers that the answer names there; none where an answer names nowhere any.
+"""
+
+
 def cite(
-    answer: str, cards: Sequence[Card], *, language: str = "en"
+    answer: str, cards: Sequence[Card], *, language: str = "en", tag: str = ""
 ) -> tuple[str, tuple[Citation, ...]]:
-    """Return the answer with its markers checked and renumbered, and the quotes they stand for.
+    """Return a model's answer with its citations, and the quotes they stand for, told by words.
 
-    A marker goes where no card has its number or the card shares no content word with the
-    sentence. An answer without any gets one where a card strongly supports a sentence. Ids count
-    from 1 in order of first appearance; one quote has one id. A bracketed number that a card's own
-    text has there (`items[0]`, a footnote) is no marker and stays.
+    A mark goes where no card has its number or the card shares no content word with the sentence.
+    An answer without any gets one where a card strongly supports a sentence. `tag`: of the marks.
     """
-    if not any(not _own(run, cards) for run in MARKERS.finditer(answer)):
-        answer = _marked(answer, cards, language)
-    book = {card.number: card for card in cards}
-    claims = _claims(answer)
-    code = [match.span() for match in CODE.finditer(answer)]
+    marked = read(answer, tag=tag, texts=[card.text for card in cards])
+    return cited(marked, by_words(marked.text, cards, language))
+
+
+def cited(marked: Marked, backing: Backing) -> tuple[str, tuple[Citation, ...]]:
+    """Return the answer with the ids of its citations, and the quotes they stand for.
+
+    Ids count up from 1 in order of first appearance, without the numbers that the answer's own text
+    has in brackets; one quote has one id, and stands once in a sentence. Where no mark is at all,
+    each sentence is marked that something backs.
+    """
+    spans = units(marked.text)
+    if not marked.marks:
+        marked = _marked(marked, spans, backing)
+    taken = bracketed(marked.text).union(*(bracketed(mark.shown) for mark in marked.marks))
+    free = (number for number in count(1) if number not in taken)
     found: dict[tuple[str, int, int], Citation] = {}
+    said: dict[Span, set[int]] = {}
+    shown: list[list[int]] = []
+    for mark in marked.marks:
+        span = _unit_before(mark.at, spans)
+        backs = backing(span, mark.numbers)
+        doubtful = mark.shown and backs.keys().isdisjoint(mark.numbers)
+        ids: list[int] = []
+        for quote in () if doubtful else backs.values():
+            if _place(quote) not in found:
+                found[_place(quote)] = replace(quote, id=next(free))
+            ids.append(found[_place(quote)].id)
+        once = said.setdefault(span, set())
+        shown.append([number for number in dict.fromkeys(ids) if number not in once])
+        once.update(ids)
+    return write(marked, shown), tuple(found.values())
+
+
+def by_words(text: str, cards: Sequence[Card], language: str) -> Backing:
+    """Return what backs the sentences of a text by the content words that they share."""
+    book = {card.number: card for card in cards}
 
     @cache
-    def wanted(claim: Span) -> frozenset[str]:
-        return frozenset(terms(MARKERS.sub("", answer[slice(*claim)]), language))
+    def wanted(span: Span) -> frozenset[str]:
+        return frozenset(terms(text[slice(*span)], language))
 
     @cache
-    def quoted(claim: Span, number: int) -> Citation | None:
-        return _quote(wanted(claim), book[number], language)
+    def quoted(span: Span, number: int) -> Citation | None:
+        return quote_for(wanted(span), book[number], language)
 
-    def renumbered(run: re.Match[str]) -> str:
-        if _within((run.start(), run.end()), code) or _own(run, cards):
-            return run.group()
-        claim = _claim_before(run.end(), claims)
-        named = dict.fromkeys(map(int, re.findall(r"\d+", run.group())))
-        quotes = [quote for n in named if n in book and (quote := quoted(claim, n))]
-        for quote in quotes:
-            found.setdefault(_place(quote), replace(quote, id=len(found) + 1))
-        ids = dict.fromkeys(found[_place(quote)].id for quote in quotes)
-        space = run.group()[: run.group().index("[")] if ids else ""
-        return space + "".join(f"[{id_}]" for id_ in ids)
+    def backing(span: Span, named: Sequence[int]) -> Mapping[int, Citation]:
+        if not named:
+            card = _backing(text[slice(*span)], cards, language)
+            named = () if card is None else (card.number,)
+        return {n: quote for n in named if n in book and (quote := quoted(span, n))}
 
-    return MARKERS.sub(renumbered, answer).strip(), tuple(found.values())
+    return backing
+
+
+def units(text: str) -> tuple[Span, ...]:
+    """Return the sentences that say something; one over several lines is one a line."""
+    return tuple(
+        (start, end) for start, end in _lines(text) if text[start:end].strip(" \t.,;:|*_-")
+    )
 
 
 def verbatim(citation: Citation, text: str, *, start: int = 0) -> bool:
@@ -95,33 +132,27 @@ def support(answer: str, evidence: Sequence[str], *, language: str = "en") -> fl
     return sum(word in known for word in words) / len(words)
 
 
-def _own(run: re.Match[str], cards: Sequence[Card]) -> bool:
-    """Say whether brackets are the text's own: a card has them after the same letters."""
-    before = run.string[max(0, run.start() - CONTEXT) : run.start()]
-    before = before.rpartition("]")[2].lstrip()
-    return bool(before) and any(before + run.group() in card.text for card in cards)
+def _lines(text: str) -> Iterator[Span]:
+    for start, end in sentences(text):
+        at = start
+        for line in text[start:end].split("\n"):
+            if line.strip():
+                yield at, at + len(line)
+            at += len(line) + 1
 
 
-def without(text: str, span: Span) -> str:
-    """Return the text without a sentence, and without its line where that leaves a marker only."""
-    line = text.rfind("\n", 0, span[0]) + 1
-    before, after = text[line : span[0]], text[span[1] :]
-    if after[:1] in ("", "\n") and (not before.strip() or MARKER.fullmatch(before)):
-        return text[:line] + after[1:]
-    return text[: span[0]].rstrip(" ") + after
-
-
-def _marked(answer: str, cards: Sequence[Card], language: str) -> str:
-    """Return an unmarked answer with the number of the best card after what one supports."""
-    code = [match.span() for match in CODE.finditer(answer)]
-    for span in reversed(sentences(answer)):
-        line = answer.rfind("\n", 0, span[0]) + 1
-        if _within(span, code) or HEADING.match(answer, line):
-            continue
-        card = _backing(answer[slice(*span)], cards, language)
-        if card is not None:
-            answer = f"{answer[: span[1]]} [{card.number}]{answer[span[1] :]}"
-    return answer
+def _marked(marked: Marked, spans: Sequence[Span], backing: Backing) -> Marked:
+    """Return an answer without marks with one after each sentence that something backs."""
+    text = marked.text
+    code = [match.span() for match in CODE.finditer(text)]
+    marks = [
+        Mark(at=span[1], numbers=tuple(numbers), gap=" ")
+        for span in spans
+        if not _within(span, code)
+        and not HEADING.match(text, text.rfind("\n", 0, span[0]) + 1)
+        and (numbers := backing(span, ()))
+    ]
+    return replace(marked, marks=tuple(marks))
 
 
 def _backing(claim: str, cards: Sequence[Card], language: str) -> Card | None:
@@ -131,7 +162,7 @@ def _backing(claim: str, cards: Sequence[Card], language: str) -> Card | None:
         return None
     best, best_share = None, STRONG
     for card in cards:
-        quote = _quote(wanted, card, language)
+        quote = quote_for(wanted, card, language)
         if quote is None or not set(FIGURE.findall(claim)) <= set(FIGURE.findall(quote.quote)):
             continue
         share = len(wanted.intersection(terms(quote.quote, language))) / len(wanted)
@@ -145,19 +176,13 @@ def _within(span: Span, code: Sequence[Span]) -> bool:
     return before > 0 and code[before - 1][1] > span[0]
 
 
-def _claims(answer: str) -> list[Span]:
-    """Return the sentences of the answer that say something beside their markers."""
-    spans = sentences(answer)
-    return [span for span in spans if MARKERS.sub("", answer[slice(*span)]).strip(" \t.,;:")]
+def _unit_before(position: int, spans: Sequence[Span]) -> Span:
+    """Return the sentence that a mark at the position belongs to, empty without one."""
+    begun = bisect_left(spans, (position,))
+    return spans[begun - 1] if begun else (0, 0)
 
 
-def _claim_before(position: int, claims: Sequence[Span]) -> Span:
-    """Return the sentence that a marker ending at the position belongs to, empty without one."""
-    begun = bisect_left(claims, (position,))
-    return claims[begun - 1] if begun else (0, 0)
-
-
-def _quote(wanted: AbstractSet[str], card: Card, language: str) -> Citation | None:
+def quote_for(wanted: AbstractSet[str], card: Card, language: str) -> Citation | None:
     """Return the run of sentences in the card that shares most content words with a claim."""
     spans, words = _said(card.text, language)
     best, best_rank = None, (0.0, 0.0)

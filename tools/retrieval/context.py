@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from antiphon.tools.retrieval.analysis import beginnings
+from antiphon.tools.retrieval.marks import private
 from antiphon.tools.retrieval.passages import Hit
 from antiphon.tools.retrieval.sentences import sentences
 from antiphon.tools.retrieval.versions import distinct
@@ -38,6 +39,8 @@ class Card(Stored):
     updated: str = ""
     language: str = ""
     """Of the passage; empty where it is not known, as in a card read from a prompt."""
+    mark: str = ""
+    """How a model names it, in a card read from a prompt; else empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,8 @@ WORTH_CUTTING_TOKENS = 100
 """A passage is cut into what is left of the budget only when more than this is left."""
 ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
 PASSAGE = re.compile(
-    r'<passage number="(\d+)" source="([^"<>]*)" title="([^"<>]*)" heading="([^"<>]*)"'
-    r' start="(\d+)" updated="([^"<>]*)">\n([^<>]*)\n</passage>'
+    r'<passage number="(\d+)" mark="([^"<>]*)" source="([^"<>]*)" title="([^"<>]*)"'
+    r' heading="([^"<>]*)" start="(\d+)" updated="([^"<>]*)">\n([^<>]*)\n</passage>'
 )
 RESULT = re.compile(r'<tool_result name="([^"<>]*)" ok="(true|false)">\n([^<>]*)\n</tool_result>')
 ESCAPES: Mapping[str, str] = {
@@ -97,11 +100,12 @@ def pack(
     return tuple(cards)
 
 
-def fence(cards: Sequence[Card]) -> str:
-    """Return the cards as numbered `<passage>` elements, one after another."""
+def fence(cards: Sequence[Card], *, tag: str = "") -> str:
+    """Return the cards as numbered `<passage>` elements, each with its mark, under `tag`."""
     return "\n".join(
-        f'<passage number="{card.number}" source="{_attribute(card.source)}"'
-        f' title="{_attribute(card.title)}" heading="{_attribute(card.heading)}"'
+        f'<passage number="{card.number}" mark="{private(card.number, tag)}"'
+        f' source="{_attribute(card.source)}" title="{_attribute(card.title)}"'
+        f' heading="{_attribute(card.heading)}"'
         f' start="{card.start}" updated="{_attribute(card.updated)}">\n'
         f"{card.text.translate(IN_TEXT)}\n</passage>"
         for card in cards
@@ -114,9 +118,9 @@ def unfence(text: str) -> tuple[Card, ...]:
         Card(
             number=int(number), source=_plain(source), title=_plain(title),
             heading=_plain(heading), text=_plain(body), start=int(start), tokens=0, score=0.0,
-            updated=_plain(updated),
+            updated=_plain(updated), mark=mark,
         )
-        for number, source, title, heading, start, updated, body in PASSAGE.findall(text)
+        for number, mark, source, title, heading, start, updated, body in PASSAGE.findall(text)
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from fakes import FakeEmbedder
 
-from antiphon.tools.claims import SignsVerifier, borne_out, claims_of
+from antiphon.tools.claims import SignsVerifier, claims_of
 from antiphon.tools.claims.polarity import opposed
 from antiphon.tools.models.embeddings import make_embedder
 
@@ -159,22 +159,3 @@ def test_what_is_a_claim() -> None:
     assert [answer[slice(*span)] for span in claims_of(answer)] == [
         "Returns are free within 30 days [1]."
     ]
-
-
-@pytest.mark.parametrize(
-    ("answer", "left"),
-    [
-        ("You can return any item within 30 days. Pelicans cross deep lakes quickly.",
-         "You can return any item within 30 days."),
-        ("- We deliver to PO boxes.\n- Delivery is free from 150 EUR.",
-         "- Delivery is free from 150 EUR."),
-        ("Delivery is free from 150 EUR. Shall we discuss your purple kayak?",
-         "Delivery is free from 150 EUR. Shall we discuss your purple kayak?"),
-        ("Pelicans cross deep lakes quickly.", "Pelicans cross deep lakes quickly."),
-        ("", ""),
-    ],
-    ids=["sentence", "item", "question", "nothing left", "empty"],
-)  # fmt: skip
-async def test_what_is_not_borne_out_is_cut(answer: str, left: str) -> None:
-    """Only claims are cut, with their line when that is all it held."""
-    assert await borne_out(SignsVerifier(), answer, PAGES, language="en") == left

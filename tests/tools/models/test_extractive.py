@@ -93,7 +93,7 @@ async def test_a_sentence_is_quoted_with_its_marker(embedder: MiniLM) -> None:
     """The best sentence comes whole, without emphasis marks, and ends with its passage's number."""
     answer = await say(embedder, "How many days do I have to return an item?")
 
-    assert answer.startswith("You can return most items within 30 days of delivery. [1]")
+    assert answer.startswith("You can return most items within 30 days of delivery. ⟦1⟧")
 
 
 async def test_a_procedure_comes_whole(embedder: MiniLM) -> None:
@@ -102,9 +102,9 @@ async def test_a_procedure_comes_whole(embedder: MiniLM) -> None:
 
     assert (
         "To start a return:\n"
-        "1. Open your orders and choose the item. [1]\n"
-        "2. Print the label. It is free. [1]\n"
-        "3. Drop the parcel at a post office. [1]"
+        "1. Open your orders and choose the item. ⟦1⟧\n"
+        "2. Print the label. It is free. ⟦1⟧\n"
+        "3. Drop the parcel at a post office. ⟦1⟧"
     ) in answer
 
 
@@ -112,7 +112,7 @@ async def test_a_list_item_stands_without_its_neighbours(embedder: MiniLM) -> No
     """Of a bulleted list only what was asked for is quoted, its dash left out."""
     answer = await say(embedder, "Can gift cards be returned?")
 
-    assert answer.startswith("Gift cards cannot be returned. [1]")
+    assert answer.startswith("Gift cards cannot be returned. ⟦1⟧")
     assert "store credit" not in answer
 
 
@@ -120,7 +120,7 @@ async def test_a_table_row_carries_its_header(embedder: MiniLM) -> None:
     """A row is told as `header: cell` pairs."""
     answer = await say(embedder, "How much does the Team plan cost?")
 
-    assert answer.startswith("Plan: Team; Price: 19 EUR; Seats: 10 [2]")
+    assert answer.startswith("Plan: Team; Price: 19 EUR; Seats: 10 ⟦2⟧")
 
 
 async def test_every_word_of_an_answer_is_in_its_passage(embedder: MiniLM) -> None:
@@ -138,8 +138,8 @@ async def test_the_answer_keeps_to_its_budget(embedder: MiniLM) -> None:
 
     answer = (await model.ainvoke(prompt("What do parcel rules say?", [card(1, text)]))).text
 
-    assert 1 <= answer.count("[1]") <= 2
-    assert all(part.strip().endswith("road.") for part in answer.split(" [1]")[:-1])
+    assert 1 <= answer.count("⟦1⟧") <= 2
+    assert all(part.strip().endswith("road.") for part in answer.split(" ⟦1⟧")[:-1])
 
 
 async def test_the_newer_of_two_that_disagree_is_quoted(embedder: MiniLM) -> None:
@@ -149,7 +149,7 @@ async def test_the_newer_of_two_that_disagree_is_quoted(embedder: MiniLM) -> Non
 
     answer = await say(embedder, "How long can I return items?", (old, new))
 
-    assert answer == "You can return items within 30 days of delivery. [2]"
+    assert answer == "You can return items within 30 days of delivery. ⟦2⟧"
 
 
 async def test_a_superseded_page_waits_behind_the_others(embedder: MiniLM) -> None:
@@ -162,15 +162,15 @@ async def test_a_superseded_page_waits_behind_the_others(embedder: MiniLM) -> No
     now = await say(embedder, "How long is the guarantee on lamps?", cards)
     then = await say(embedder, "How long was the guarantee on lamps in 2023?", cards)
 
-    assert now.startswith("Lamps carry our guarantee for five years. [4]")
-    assert then.startswith("Lamps had a guarantee of two years. [1]")
+    assert now.startswith("Lamps carry our guarantee for five years. ⟦4⟧")
+    assert then.startswith("Lamps had a guarantee of two years. ⟦1⟧")
 
 
 async def test_the_same_sentence_is_not_said_twice(embedder: MiniLM) -> None:
     """Two sources with one sentence give it once."""
     twice = (card(1, "Shipping costs 5 EUR."), card(2, "Shipping costs 5 EUR."))
 
-    assert await say(embedder, "What does shipping cost?", twice) == "Shipping costs 5 EUR. [1]"
+    assert await say(embedder, "What does shipping cost?", twice) == "Shipping costs 5 EUR. ⟦1⟧"
 
 
 async def test_tool_results_are_the_answer(embedder: MiniLM) -> None:
@@ -239,7 +239,7 @@ def test_it_can_be_asked_without_an_event_loop(embedder: MiniLM) -> None:
     """LangChain's synchronous call gives the same answer."""
     reply = Extractive(embedder).invoke(prompt("When are invoices sent?"))
 
-    assert reply.text.startswith("Invoices are sent on the first of the month. [2]")
+    assert reply.text.startswith("Invoices are sent on the first of the month. ⟦2⟧")
 
 
 def test_quotes_know_what_introduces_them() -> None:
@@ -278,7 +278,7 @@ async def test_prose_is_preferred_to_the_row_that_says_the_same(embedder: MiniLM
 
     answer = await say(embedder, "How long is the guarantee on lamps?", [page])
 
-    assert answer == "Every lamp has a guarantee of 5 years. [1]"
+    assert answer == "Every lamp has a guarantee of 5 years. ⟦1⟧"
 
 
 async def test_a_sentence_that_points_back_brings_the_one_before(embedder: MiniLM) -> None:
@@ -287,7 +287,7 @@ async def test_a_sentence_that_points_back_brings_the_one_before(embedder: MiniL
 
     answer = await say(embedder, "How many watts may the bulbs have?", [page])
 
-    assert answer == "We sell the Moth pendant. [1] It takes bulbs of at most 12 watts. [1]"
+    assert answer == "We sell the Moth pendant. ⟦1⟧ It takes bulbs of at most 12 watts. ⟦1⟧"
 
 
 async def test_an_incomplete_item_is_told_under_its_heading(embedder: MiniLM) -> None:
@@ -296,7 +296,7 @@ async def test_an_incomplete_item_is_told_under_its_heading(embedder: MiniLM) ->
 
     answer = await say(embedder, "Does the guarantee cover light bulbs?", [page])
 
-    assert answer == "What it does not cover: light bulbs [1]"
+    assert answer == "What it does not cover: light bulbs ⟦1⟧"
 
 
 async def test_a_heading_tells_what_a_sentence_is_about(embedder: MiniLM) -> None:
@@ -305,7 +305,7 @@ async def test_a_heading_tells_what_a_sentence_is_about(embedder: MiniLM) -> Non
 
     answer = await say(embedder, "How hot do I wash linen?", [page])
 
-    assert answer.startswith("Wash at 40 °C. [1]")
+    assert answer.startswith("Wash at 40 °C. ⟦1⟧")
 
 
 async def test_few_sentences_of_a_long_passage_are_embedded(embedder: MiniLM) -> None:
@@ -344,7 +344,7 @@ async def test_code_is_quoted_as_it_stands_under_its_introduction(embedder: Mini
     reply = await Extractive(embedder).ainvoke(asked)
 
     code = '```\n@option("--password",\n        hide_input=True)\n```'
-    assert f"To ask the user for a password, hide the input: [1]\n{code}" in reply.text
+    assert f"To ask the user for a password, hide the input: ⟦1⟧\n{code}" in reply.text
 
 
 async def test_a_table_comes_with_the_line_that_introduces_it(embedder: MiniLM) -> None:
@@ -355,8 +355,8 @@ async def test_a_table_comes_with_the_line_that_introduces_it(embedder: MiniLM) 
 
     assert (
         "The following converters are available:\n"
-        "- name: int; accepts: whole numbers [1]\n"
-        "- name: path; accepts: text with slashes [1]"
+        "- name: int; accepts: whole numbers ⟦1⟧\n"
+        "- name: path; accepts: text with slashes ⟦1⟧"
     ) in reply.text
 
 
@@ -412,5 +412,5 @@ async def test_a_question_in_a_page_is_not_the_answer(embedder: MiniLM) -> None:
 
     reply = await Extractive(embedder).ainvoke(asked)
 
-    assert reply.text.startswith("Yes, within a week. [1]")
+    assert reply.text.startswith("Yes, within a week. ⟦1⟧")
     assert "?" not in reply.text

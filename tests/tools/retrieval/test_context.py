@@ -187,14 +187,15 @@ class TestFence:
             for n in range(1, chance.randint(1, 5) + 1)
         )  # fmt: skip
 
-        assert cards == unfence("Before.\n" + fence(cards) + "\nAfter <b>.")
+        read = tuple(replace(each, mark=f"⟦{each.number}⟧") for each in cards)
+        assert read == unfence("Before.\n" + fence(cards) + "\nAfter <b>.")
 
     def test_a_fence_reads_as_announced(self) -> None:
         """The form that prompts and models rely on."""
         fenced = fence([card(1, "A < B", source='a"b.md', heading="H", updated="2026-01-02")])
 
         assert (
-            '<passage number="1" source="a&quot;b.md" title="T" heading="H" start="100"'
+            '<passage number="1" mark="⟦1⟧" source="a&quot;b.md" title="T" heading="H" start="100"'
             ' updated="2026-01-02">\nA &lt; B\n</passage>'
         ) == fenced
 
@@ -272,7 +273,7 @@ class TestCite:
                 chance.choices(("Ships", "in days.", "To", "Rome.", "\n- ", "cost", "5"), k=30)))
             for n in (1, 2, 3)
         ]  # fmt: skip
-        words = ("ships", "rome", "cost", "5", ".", "[1]", "[2]", "[3]", "[7]", "[1,2]", "\n")
+        words = ("ships", "rome", "cost", "5", ".", "⟦1⟧", "⟦2⟧", "⟦3⟧", "⟦7⟧", "⟦1,2⟧", "\n")
         raw = " ".join(chance.choices(words, k=25))
 
         answer, citations = cite(raw, cards)
