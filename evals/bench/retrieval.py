@@ -99,7 +99,8 @@ def against(
     """
     relevant = [query.relevant for query in queries]
     own = each_ndcg(ours, relevant)
-    rows, best = [], {}
+    rows: list[dict[str, object]] = []
+    best: dict[str, float] = {}
     for peer in found:
         line = row(peer.method, peer.rankings, queries, times_ms=peer.times_ms, note=peer.note)
         if peer.rankings:

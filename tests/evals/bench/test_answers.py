@@ -53,11 +53,12 @@ async def test_the_plain_way_takes_three_sentences_of_three_passages() -> None:
         Asked(text="How long is the guarantee of lamps?", answers=(answer,), hits=hits)
         for answer in ("five years", "at nine", "thirty years")
     ]
-    assert await plain_containment(asked[:1], MiniLM()) == (100.0, pytest.approx(22, abs=4))
+    share, words = await plain_containment(asked[:1], MiniLM())
+    assert share == 100
+    assert 18 <= words <= 26
     assert (await plain_containment(asked[1:], MiniLM()))[0] == 0
-    assert (await plain_containment([Asked(text="When?", answers=("x",), hits=())], MiniLM()))[
-        0
-    ] == 0
+    nothing = Asked(text="When?", answers=("at nine",), hits=())
+    assert await plain_containment([nothing], MiniLM()) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
