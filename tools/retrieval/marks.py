@@ -149,8 +149,8 @@ def _apart(answer: str, runs: Iterable[tuple[int, int, str]]) -> Marked:
     for start, end, shown in runs:
         named = answer[start:end]
         gap = named[: len(named) - len(named.lstrip(" \t"))]
-        # Words that the blanks part stay apart without the mark.
-        kept = len(gap) if answer[end : end + 1].isalnum() else 0
+        # What the blanks part stays apart without the mark.
+        kept = 0 if _LEFT.match(answer, end) or answer[end].isspace() else len(gap)
         parts.append(answer[at : start + kept])
         gap, length, at = gap[kept:], length + start + kept - at, end
         numbers = tuple(dict.fromkeys(map(int, _NUMBER.findall(named))))

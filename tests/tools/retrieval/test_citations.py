@@ -45,12 +45,31 @@ class TestOwn:
 
     @pytest.mark.parametrize("number", [0, 1, 2])
     def test_an_index_stays_beside_a_marker(self, number: int) -> None:
-        """Whatever the number is, the text's own is no marker; ours is."""
+        """Whatever the number is, the text's own is no marker; ours is, under another number."""
         said = f"Use items[{number}] to read the first element of the list."
         card = replace(self.LIST, text=said)
-        answer, citations = cite(f"{said} [1]", [card])
-        assert answer == f"{said} [1]"
-        assert [citation.quote for citation in citations] == [said]
+        for mark in ("[1]", "⟦1⟧"):
+            answer, (only,) = cite(f"{said} {mark}", [card])
+            assert answer == f"{said} [{only.id}]"
+            assert (only.quote, only.id == number) == (said, False)
+
+    @pytest.mark.parametrize("mark", [" ⟦1⟧", "[1]"])
+    def test_a_reference_within_a_sentence_is_no_citation(self, mark: str) -> None:
+        """Neither another page's, whose number it happens to be, nor anybody's."""
+        said = "Refunds take 5 working days, as shown in earlier work [2] by Smith."
+        answer, citations = cite(f"{said}{mark}", CARDS)
+        assert answer.startswith(said)
+        assert [citation.source for citation in citations] == ["returns.md"]
+        assert f"[{citations[0].id}]" == answer.removeprefix(said).strip() != "[2]"
+        assert cite(said, CARDS) == (said, ())
+
+    def test_what_may_be_a_footnote_stays_where_it_is_no_citation(self) -> None:
+        """A page has the number; the card of that number does not back the sentence."""
+        cards = [replace(RETURNS, text=f"{RETURNS.text} See also the notes [2]."), SHIPPING]
+        answer, citations = cite("Refunds reach everybody soon [2].", cards)
+        assert (answer, citations) == ("Refunds reach everybody soon [2].", ())
+        answer, (only,) = cite("Parcels to Norway take 4 working days [2].", cards)
+        assert answer == f"Parcels to Norway take 4 working days [{only.id}]."
 
     def test_a_footnote_of_a_page_is_not_taken_for_a_card(self) -> None:
         """Nor does it keep an unmarked answer from being cited."""
