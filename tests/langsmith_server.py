@@ -19,6 +19,14 @@ from urllib.parse import parse_qs, urlsplit
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 TENANT = "3f1c1f9e-0000-4000-8000-000000000001"
 Json = dict[str, Any]
+BATCHES: Json = {
+    "use_multipart_endpoint": True,
+    "size_limit": 100,
+    "size_limit_bytes": 20_971_520,
+    "scale_up_qsize_trigger": 1000,
+    "scale_up_nthreads_limit": 16,
+    "scale_down_nempty_trigger": 4,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Store:
     after: Callable[[Seen], int] = lambda seen: 0
     """As `fault`, but what it sent was taken."""
     flags: Json = field(default_factory=lambda: {"dataset_examples_multipart_enabled": True})
-    batch: Json = field(default_factory=lambda: {"use_multipart_endpoint": True, "size_limit": 100})
+    batch: Json = field(default_factory=lambda: dict(BATCHES))
 
     def writes(self) -> list[str]:
         reads = ("/runs/query", "/api/v2/runs/query")
