@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from langgraph.cache.base import FullKey
 from langgraph.cache.memory import InMemoryCache
@@ -15,7 +16,7 @@ from langgraph.store.memory import InMemoryStore
 
 from antiphon.evals.fingerprint import Fingerprint, fingerprint
 from antiphon.evals.golden import Example
-from antiphon.evals.metrics import Evaluator, Sample, five
+from antiphon.evals.metrics import Deed, Evaluator, Sample, five
 from antiphon.evals.report import Report, Row, Took, summarise
 from antiphon.evals.retrieved import Reading, cited, figures, retrieved
 from antiphon.evals.score import evaluate
@@ -27,6 +28,7 @@ from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import AntiphonError, InputError
+from antiphon.tools.models.embeddings import ENGLISH
 from antiphon.tools.privacy.detect import PatternDetector
 from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
 from antiphon.tools.turns.database import SqliteDatabase
@@ -59,6 +61,8 @@ async def run_golden(
         services.embedder,
         PatternDetector(),
         allowed_links=services.assistant.guards.allowed_links,
+        verifier=services.verifier,
+        reads="en" if services.embedder.name == ENGLISH else "*",
     )
     made_with = await fingerprint(services, examples, jury=jury, tenant=tenant)
     if admit is not None:
@@ -168,12 +172,14 @@ async def _row(
     context: Context,
     read: Reading,
 ) -> Row:
+    started = round(time.time(), 3)
     try:
         asked = await ask(conversations, example.questions, context)
         sources = await read(asked.turn)
+        done = await deeds(conversations, example, asked.turn, context)
     except AntiphonError as error:
-        return Row.failed(example, f"{error.code}: {error.message}")
-    evaluation = await evaluate(sample_of(example, asked.turn), jury)
+        return Row.failed(example, f"{error.code}: {error.message}", started=started)
+    evaluation = await evaluate(sample_of(example, asked.turn, effects=done), jury)
     return Row.of(
         example,
         asked.turn,
@@ -220,7 +226,22 @@ async def _ask(conversations: Conversations, question: str, context: Context, th
     return Asked(turn=turn, started=round(started, 3), steps=tuple(steps))
 
 
-def sample_of(example: Example, turn: Turn) -> Sample:
+async def deeds(
+    conversations: Conversations, example: Example, turn: Turn, context: Context
+) -> tuple[Deed, ...]:
+    """Return the calls on record of a thread that came to a good end, where any is expected."""
+    if not example.expected.effects:
+        return ()
+    kept = await conversations.records(context=context, thread=turn.thread_id)
+    rows = cast("list[dict[str, Any]]", kept["effects"])
+    return tuple(
+        Deed(tool=str(row["tool"]), arguments=row["arguments"])
+        for row in rows
+        if row["state"] == "done" and (row["result"] or {}).get("ok")
+    )
+
+
+def sample_of(example: Example, turn: Turn, *, effects: tuple[Deed, ...] = ()) -> Sample:
     """Return what the evaluators see of a turn."""
     return Sample(
         question=example.questions[-1],
@@ -232,4 +253,5 @@ def sample_of(example: Example, turn: Turn) -> Sample:
         sources=tuple(str(each["source"]) for each in turn.citations),
         markers=tuple(int(str(each["id"])) for each in turn.citations),
         path=turn.path,
+        effects=effects,
     )

@@ -155,14 +155,14 @@ async def test_rows_keep_the_order_and_say_what_happened(judged: Judged) -> None
 
 
 async def test_a_row_says_when_it_ran_and_how_its_steps_followed(judged: Judged) -> None:
-    """The last question's start, each node in order; a crash has no time of its own."""
+    """The last question's start, each node in order; a crash has no steps."""
     before = time.time()
     rows = {row.id: row for row in (await judged()).rows}
     assert before - 0.01 <= rows["follow-up"].started <= time.time()
     assert [step.node for step in rows["follow-up"].steps] == ["guard_input", "respond"]
     assert all(step.at_ms >= 0 for step in rows["follow-up"].steps)
     assert (rows["returns"].model, rows["returns"].usage["output_tokens"]) == ("extractive", 1)
-    assert (rows["crash"].started, rows["crash"].steps) == (0.0, ())
+    assert before - 0.01 <= rows["crash"].started and rows["crash"].steps == ()
 
 
 async def test_the_report_has_means_and_advice(judged: Judged) -> None:
