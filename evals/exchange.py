@@ -90,7 +90,6 @@ def changes(
     there: Sequence[Line],
     *,
     dataset: uuid.UUID,
-    remove: bool = True,
     overwrite: bool = False,
 ) -> Changes:
     """Compare a golden set with the examples of a dataset.
@@ -112,7 +111,7 @@ def changes(
             found.changed.append(_updated(line, remote))
     wanted = {example.id for example in examples}
     for name, remote in known.items():
-        if remove and name not in wanted:
+        if name not in wanted:
             if edited(remote):
                 found.edited.append(name)
             else:

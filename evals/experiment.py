@@ -93,15 +93,17 @@ class Results(_Read):
         return f"antiphon-{self.digest[:8]}"
 
 
-def results(report: Mapping[str, object]) -> Results:
+def results(report: object) -> Results:
     """Read a saved report. Raises InputError."""
     digest = hashlib.sha256(json.dumps(report, sort_keys=True).encode()).hexdigest()
     try:
-        return Results.model_validate({**report, "digest": digest})
+        given = {**report, "digest": digest} if isinstance(report, Mapping) else report
+        return Results.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
         raise InputError(
-            f"no saved report: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"no saved report: {where}: {first['msg']}",
             hint="`antiphon eval run --save FILE` writes one.",
         ) from error
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import ValidationError
+
 from antiphon.evals import exchange, experiment
 from antiphon.evals.candidates import version_of
 from antiphon.evals.exchange import Line, Pulled
@@ -51,7 +53,7 @@ class Pushed:
     edited: tuple[str, ...]
     """Left alone, because somebody changed them there: `eval pull` brings the change."""
     version: str
-    """The tag that this content has among the dataset's versions."""
+    """The tag of this content among the dataset's versions; empty where it holds anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +241,9 @@ class LangSmith:
             )
         owner = client.read_dataset(dataset_name=name).id
         found = exchange.changes(
-            examples, self._examples(owner), dataset=owner, remove=remove, overwrite=overwrite
+            examples, self._examples(owner), dataset=owner, overwrite=overwrite
         )
+        gone = found.gone if remove else []
         if found.new:
             created = [
                 {**line, "reference_outputs": line["outputs"], "outputs": None}
@@ -251,16 +254,17 @@ class LangSmith:
             client.create_examples(dataset_id=owner, examples=created)
         if found.changed:
             client.update_examples(dataset_id=owner, updates=found.changed)
-        for start in range(0, len(found.gone), MOST_IDS):
-            client.delete_examples(found.gone[start : start + MOST_IDS])
-        tag = f"golden-{version_of(examples)}"
-        if not (found.edited and not overwrite):
+        for start in range(0, len(gone), MOST_IDS):
+            client.delete_examples(gone[start : start + MOST_IDS])
+        same = not found.edited and gone == found.gone
+        tag = f"golden-{version_of(examples)}" if same else ""
+        if tag:
             self._tag(owner, tag)
         return Pushed(
             dataset=name,
             created=len(found.new),
             updated=len(found.changed),
-            removed=len(found.gone),
+            removed=len(gone),
             unchanged=found.unchanged,
             edited=tuple(found.edited),
             version=tag,
@@ -347,7 +351,7 @@ class LangSmith:
                     "metadata": {
                         **experiment.metadata_of(report, sent=0),
                         "dataset_version": self._version(owner),
-                        "dataset_tag": version,
+                        **({"dataset_tag": version} if version else {}),
                     }
                 },
                 "num_examples": len({row.id for row in report.rows}),
@@ -613,6 +617,11 @@ def _mapped(client: Client, note: Callable[[], str] | None = None) -> Iterator[N
         raise AntiphonError(
             f"LangSmith cannot be reached at {client.api_url!r}",
             hint=hint("Check LANGSMITH_ENDPOINT and the network; local results are not affected."),
+        ) from error
+    except ValidationError as error:
+        raise AntiphonError(
+            f"LangSmith's answer is not of the shape that its own client knows: {error.title}",
+            hint=hint("Is the address in LANGSMITH_ENDPOINT one of LangSmith?"),
         ) from error
     except (utils.LangSmithError, APIError, RequestException) as error:
         raise AntiphonError(

@@ -69,7 +69,8 @@ def _from_example(
     mark = mark_of(line)
     if mark and not edited(line):
         return None
-    name = str(mark.get("id") or f"langsmith-{str(line.get('id'))[:8]}")
+    content = content_hash(*content_of(line))
+    name = str(mark.get("id") or f"langsmith-{str(line.get('id') or content)[:8]}")
     questions = messages_of(line.get("inputs"))
     if not questions:
         skipped.append(f"example {line.get('id')}: its inputs hold no question")
@@ -93,7 +94,7 @@ def _from_example(
         wanted,
         tenant=tenant,
         origin="pull",
-        key=f"langsmith:example:{line.get('id')}:{content_hash(*content_of(line))}",
+        key=f"langsmith:example:{line.get('id') or name}:{content}",
         comment="edited in LangSmith" if mark else "added in LangSmith",
     )
 

@@ -201,7 +201,8 @@ class Handler(BaseHTTPRequestHandler):
                 return form, 200
             case "GET", ["feedback"]:
                 on = query["run"]
-                return [one for one in store.feedback.values() if one["run_id"] in on], 200
+                given = [one for one in store.feedback.values() if one["run_id"] in on]
+                return [{"trace_id": None, **one} for one in given], 200
             case _:
                 return {"detail": f"no route {seen.route}"}, 404
 

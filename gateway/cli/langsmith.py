@@ -93,7 +93,8 @@ def push(
     counts = ", ".join(
         f"{getattr(pushed, name)} {name}" for name in ("created", "updated", "removed", "unchanged")
     )
-    console().print(visible(f"Dataset {pushed.dataset!r}, version {pushed.version}: {counts}"))
+    version = f", version {pushed.version}" if pushed.version else ""
+    console().print(visible(f"Dataset {pushed.dataset!r}{version}: {counts}"))
     if pushed.edited:
         said = f"Edited there and left alone: {', '.join(pushed.edited)}"
         console().print(visible(f"{said}\n`antiphon eval pull` proposes the edits."))
@@ -279,15 +280,12 @@ def _read(path: Path) -> Results:
     from antiphon.evals.experiment import results
 
     try:
-        report = json.loads(path.read_text("utf-8"))
+        return results(json.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(
             f"{str(path)!r} is not a saved report: {error}",
             hint="`antiphon eval run --save FILE` writes one.",
         ) from error
-    if not isinstance(report, dict):
-        raise InputError(f"{str(path)!r} is not a saved report: no JSON object")
-    return results(report)
 
 
 def _write(path: Path, lines: Sequence[Mapping[str, object]], *, as_json: bool) -> None:

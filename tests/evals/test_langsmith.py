@@ -329,8 +329,12 @@ async def test_an_upload_removes_no_example(server: Server) -> None:
     """A part of the golden set may be run alone; the dataset keeps the whole."""
     _, store = server
     await connected(server).push(EXAMPLES, "help")
-    await connected(server).upload(a_report(ROWS[0]), EXAMPLES[:1], dataset="help")
+    before = dict(store.tags)
+    done = await connected(server).upload(a_report(ROWS[0]), EXAMPLES[:1], dataset="help")
     assert len(store.examples) == 2
+    assert (store.tags, "dataset_tag" in store.session(done.name)["extra"]["metadata"]) == (
+        before, False,
+    )  # fmt: skip
 
 
 async def test_a_report_of_another_set_is_refused(server: Server) -> None:
@@ -483,6 +487,15 @@ async def test_a_refusal_is_a_clear_error(server: Server, status: int) -> None:
     with pytest.raises(SettingsError if status == 401 else AntiphonError) as caught:
         await connected(server).push(EXAMPLES, "help")
     assert "LangSmith" in caught.value.message
+
+
+async def test_an_answer_of_another_shape_is_a_clear_error(server: Server) -> None:
+    """As of another program at that address."""
+    _, store = server
+    store.datasets["help"] = {"name": "help"}
+    with pytest.raises(AntiphonError, match="not of the shape") as caught:
+        await connected(server).push(EXAMPLES, "help")
+    assert "LANGSMITH_ENDPOINT" in caught.value.hint
 
 
 @pytest.mark.parametrize(
