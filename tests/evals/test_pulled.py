@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from langsmith import schemas
 from langsmith_server import Store, serving
+from pydantic import JsonValue
 
 from antiphon.evals.exchange import Line, Pulled, example_line, read, written
 from antiphon.evals.experiment import exported, feedback_id, results
@@ -75,19 +76,20 @@ async def uploaded(server: tuple[str, Store]) -> dict[str, Any]:
     return {run["extra"]["metadata"]["id"]: run for run in server[1].roots()}
 
 
-def a_run(inputs: object, **more: object) -> Line:
+def a_run(inputs: Line) -> Line:
     """Return a run as LangSmith exports it."""
-    return {
-        "id": RUN, "run_type": "chain", "inputs": inputs, "outputs": {"answer": "14 days."}, **more,
-    }  # type: ignore[dict-item]  # fmt: skip
+    return {"id": RUN, "run_type": "chain", "inputs": inputs, "outputs": {"answer": "14 days."}}
 
 
-def said(key: str = "user_score", **more: object) -> Line:
+def said(key: str = "user_score", **more: JsonValue) -> Line:
     """Return a person's feedback on that run."""
     return {
-        "id": str(uuid.uuid4()), "run_id": RUN, "key": key, "feedback_source": {"type": "app"},
+        "id": str(uuid.uuid4()),
+        "run_id": RUN,
+        "key": key,
+        "feedback_source": {"type": "app"},
         **more,
-    }  # type: ignore[dict-item]  # fmt: skip
+    }
 
 
 async def test_what_nobody_touched_proposes_nothing(server: tuple[str, Store]) -> None:
@@ -229,7 +231,7 @@ async def test_feedback_of_a_traced_project_comes_too(server: tuple[str, Store])
     ("score", "rating"),
     [(1, 1), (True, 1), (0.5, 1), (0.4, -1), (0, -1), (False, -1), (-1, -1), (4, 0), (None, 0)],
 )
-def test_a_score_is_thumbs_only_where_its_scale_is_known(score: object, rating: int) -> None:
+def test_a_score_is_thumbs_only_where_its_scale_is_known(score: JsonValue, rating: int) -> None:
     """4 of 5 and 4 of 100 look alike: the number stays in the comment."""
     here = found(
         Pulled(runs=[a_run({"question": "By bike?"})], feedback=[said(score=score, comment="hm")]),
@@ -243,7 +245,8 @@ def test_a_score_is_thumbs_only_where_its_scale_is_known(score: object, rating: 
 def test_what_we_or_a_model_scored_is_nobodys_word() -> None:
     """Nor is feedback on a step, whose run is no answer; that is said."""
     ours = {**said("relevance", score=0), "id": str(feedback_id(uuid.UUID(RUN), "relevance"))}
-    model = {**said("helpful", score=0), "feedback_source": {"type": "model"}}
+    model = said("helpful", score=0)
+    model["feedback_source"] = {"type": "model"}
     step = {**said(score=0), "run_id": str(uuid.uuid4())}
     runs = [a_run({"question": "By bike?"})]
     here = found(Pulled(runs=runs, feedback=[ours, model, step]), EXAMPLES, tenant="acme")
