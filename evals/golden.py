@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from antiphon.nodes.state import Outcome
 from antiphon.tools.errors import AssistantError, InputError
@@ -32,6 +32,22 @@ class Message(_Form):
     content: str = Field(min_length=1)
 
 
+class Effect(_Form):
+    """A call that must have been made; arguments that are not named may be any."""
+
+    tool: str = Field(min_length=1)
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the call as one would write it."""
+        said = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.tool}({said})" if said else self.tool
+
+
+def _named(value: object) -> object:
+    return {"tool": value} if isinstance(value, str) else value
+
+
 class Expected(_Form):
     """What the last turn must come to."""
 
@@ -45,6 +61,9 @@ class Expected(_Form):
     """What the answer must say; where one is a list, any of its wordings will do."""
     absent: Words = ()
     """What the answer must not say."""
+
+    effects: tuple[Annotated[Effect, BeforeValidator(_named)], ...] = ()
+    """Calls of tools that change something which must have gone out and come to a good end."""
 
 
 def _said(value: object) -> object:
@@ -85,7 +104,7 @@ def load_golden(path: Path) -> tuple[Example, ...]:
         ) from error
     problems: list[str] = []
     examples: dict[str, Example] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         example, wrong = _read_line(line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 from pydantic import JsonValue
 
 from antiphon.evals import retrieved
+from antiphon.evals.assertions import OK, stated
 from antiphon.evals.fingerprint import Fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.score import WEIGHTS, Evaluation, MetricError
@@ -67,6 +68,8 @@ class Row:
     """Metrics that could not be computed, and why."""
     reasons: dict[str, list[str]] = field(default_factory=dict)
     """Per metric: why it is not 1."""
+    assertions: dict[str, str] = field(default_factory=dict)
+    """Each hard expectation: `ok`, or why it does not hold; beside the scores, in none of them."""
     started: float = 0.0
     """When the last question was asked, in seconds since 1970; the first where that failed."""
     latency_ms: float = 0.0
@@ -110,6 +113,7 @@ class Row:
                 for name, each in metrics.items()
                 if not isinstance(each, MetricError) and each.reasons
             },
+            assertions=dict(evaluation.assertions),
             started=started,
             latency_ms=turn.latency_ms,
             steps=steps,
@@ -128,6 +132,7 @@ class Row:
             question=example.questions[-1],
             expected=example.expected.outcome,
             started=started,
+            assertions=dict.fromkeys(stated(example.expected), f"no answer: {error}"),
             error=error,
         )
 
@@ -143,6 +148,9 @@ class Report:
     """Mean overall score of each kind."""
     outcomes_as_expected: float
     """Share of the examples."""
+    assertions: int = 0
+    """Hard expectations that the rows state."""
+    assertions_passed: int = 0
     retrieval: dict[str, float] = field(default_factory=dict)
     """`retrieved.means`: context recall and precision against the expected sources."""
     examples: int
@@ -178,6 +186,8 @@ def summarise(rows: Sequence[Row], *, seconds: float) -> Report:
         metrics=means,
         kinds={kind: _mean(values) for kind, values in sorted(kinds.items())},
         outcomes_as_expected=_mean([float(row.outcome in row.expected) for row in rows]),
+        assertions=sum(len(row.assertions) for row in rows),
+        assertions_passed=sum(held == OK for row in rows for held in row.assertions.values()),
         retrieval=retrieved.means(row.retrieval for row in rows),
         examples=len({row.id for row in rows}),
         repeats=max((row.repeat for row in rows), default=1),
@@ -204,6 +214,10 @@ def _recommendations(rows: Sequence[Row], means: Mapping[str, float]) -> list[st
     astray = _ids(row for row in rows if not row.error and row.outcome not in row.expected)
     if astray:
         found.append(f"Ended otherwise than expected: {', '.join(astray)}.")
+    for name in ("facts", "absent", "path", "sources", "effects"):
+        unmet = _ids(row for row in rows if not row.error and row.assertions.get(name, OK) != OK)
+        if unmet:
+            found.append(f"Expected {name} not met: {', '.join(unmet)}.")
     without = _ids(row for row in rows if row.error)
     if without:
         found.append(f"No answer at all to {', '.join(without)}: see `error` of the rows.")
@@ -228,7 +242,8 @@ def table(report: Report) -> Table:
 
     names = list(WEIGHTS)
     shown = Table(
-        title=f"{report.examples} examples, overall {report.overall:.3f}",
+        title=f"{report.examples} examples, overall {report.overall:.3f}, "
+        f"{report.assertions_passed} of {report.assertions} assertions hold",
         caption=retrieved.shown(report.retrieval) or None,
     )
     for heading in ("example", "outcome"):

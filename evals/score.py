@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from antiphon.evals.metrics import Evaluator, Sample, Score
+from antiphon.evals.assertions import check
+from antiphon.evals.sample import Evaluator, Sample, Score
 
 WEIGHTS: Mapping[str, float] = {
     "relevance": 0.30,
@@ -32,6 +33,8 @@ class Evaluation:
 
     overall: float
     metrics: Mapping[str, Score | MetricError]
+    assertions: Mapping[str, str] = field(default_factory=dict)
+    """Each hard expectation: `ok`, or why it does not hold. No part of any score."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -40,10 +43,10 @@ class Evaluation:
 
 
 async def evaluate(sample: Sample, evaluators: Sequence[Evaluator]) -> Evaluation:
-    """Run all metrics at once and weigh them."""
+    """Run all metrics at once and weigh them; check what was asserted beside them."""
     found = await asyncio.gather(*(_judge(each, sample) for each in evaluators))
     metrics = {each.name: result for each, result in zip(evaluators, found, strict=True)}
-    return Evaluation(overall=overall(metrics), metrics=metrics)
+    return Evaluation(overall=overall(metrics), metrics=metrics, assertions=check(sample))
 
 
 async def _judge(evaluator: Evaluator, sample: Sample) -> Score | MetricError:
