@@ -161,11 +161,13 @@ class Accepted:
     """Of the set's content, see `version_of`."""
 
 
-def accept(golden: Path, candidate: Candidate, edits: Mapping[str, JsonValue]) -> Accepted:
+def accept(
+    golden: Path, candidate: Candidate, edits: Mapping[str, JsonValue], *, replace: bool = False
+) -> Accepted:
     """Append a candidate's line to a golden set, with what a person changed about it.
 
-    Other processes that do the same wait; a reader sees the file before or after. A line that is
-    there as it is counts as accepted.
+    With `replace` it takes the place of the line with its id. Other processes that do the same
+    wait; a reader sees the file before or after. A line that is there as it is counts as accepted.
 
     Raises InputError (the line is no good, or asks what another asks already), StorageUnwritable.
     """
@@ -175,9 +177,10 @@ def accept(golden: Path, candidate: Candidate, edits: Mapping[str, JsonValue]) -
         with locked(golden):
             there = load_golden(golden) if golden.exists() else ()
             if example not in there:
-                _refuse_twice(example, there)
-                there = (*there, example)
-                _append(golden, example)
+                others = [each for each in there if not (replace and each.id == example.id)]
+                _refuse_twice(example, others)
+                _write(golden, example, replace=len(others) < len(there))
+                there = (*others, example)
     except OSError as error:
         raise StorageUnwritable(
             f"the golden set {str(golden)!r} cannot be written: {error.strerror}",
@@ -200,6 +203,10 @@ def checked(line: Mapping[str, JsonValue]) -> Example:
         ) from error
     if not example.questions:
         raise InputError("the candidate asks nothing", hint='--edit \'{"messages": ["..."]}\'')
+    try:
+        written(example).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("the line is not valid UTF-8", hint="Give whole characters.") from error
     return example
 
 
@@ -214,19 +221,21 @@ def asked(questions: Sequence[str]) -> str:
 
 
 def written(example: Example) -> str:
-    """Return a golden line as the file has it."""
-    line = example.model_dump(mode="json")
-    outcome = line["expected"]["outcome"]
-    line["expected"]["outcome"] = outcome[0] if len(outcome) == 1 else outcome
-    line["expected"]["facts"] = [
-        fact[0] if len(fact) == 1 else fact for fact in line["expected"]["facts"]
-    ]
+    """Return a golden line as the file has it: what is as by default is left out."""
+    line = example.model_dump(mode="json", exclude_defaults=True)
     line["messages"] = [
-        each["content"] if each["role"] == "user" else each for each in line["messages"]
+        each.content if each.role == "user" else each.model_dump() for each in example.messages
     ]
-    if not line["reference"]:
-        del line["reference"]
+    expected = line["expected"]
+    expected["outcome"] = _short(expected["outcome"])
+    if "facts" in expected:
+        expected["facts"] = [_short(each) for each in expected["facts"]]
     return json.dumps(line, ensure_ascii=False)
+
+
+def _short(value: JsonValue) -> JsonValue:
+    """Return the one string of a list as itself: a golden set takes either."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _refuse_twice(example: Example, there: Sequence[Example]) -> None:
@@ -234,7 +243,7 @@ def _refuse_twice(example: Example, there: Sequence[Example]) -> None:
         if other.id == example.id:
             raise InputError(
                 f"the golden set has another line {example.id!r}",
-                hint='--edit \'{"id": "..."}\' names this one.',
+                hint='--replace puts this one in its place; --edit \'{"id": "..."}\' renames it.',
             )
         if asked(other.questions) == asked(example.questions):
             raise InputError(
@@ -243,14 +252,20 @@ def _refuse_twice(example: Example, there: Sequence[Example]) -> None:
             )
 
 
-def _append(golden: Path, example: Example) -> None:
-    text = golden.read_bytes() if golden.exists() else b""
-    if text and not text.endswith(b"\n"):
-        text += b"\n"
+def _write(golden: Path, example: Example, *, replace: bool) -> None:
+    """Put the file in place anew, the other lines as they stand."""
+    lines = (golden.read_bytes() if golden.exists() else b"").split(b"\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    mine = written(example).encode()
+    if replace:
+        lines = [mine if _id_of(line) == example.id else line for line in lines]
+    else:
+        lines.append(mine)
     fresh = golden.with_name(f"{golden.name}.{secrets.token_hex(4)}")
     try:
         with fresh.open("xb") as file:
-            file.write(text + written(example).encode() + b"\n")
+            file.write(b"\n".join(lines) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if golden.exists():
@@ -259,6 +274,10 @@ def _append(golden: Path, example: Example) -> None:
     finally:
         with suppress(OSError):
             fresh.unlink()
+
+
+def _id_of(line: bytes) -> str:
+    return str(json.loads(line)["id"]) if line.strip() else ""
 
 
 def _merged(base: Mapping[str, JsonValue], edits: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,27 +13,79 @@ import typer
 from antiphon.gateway.cli.opening import opened
 from antiphon.gateway.cli.opening import run as complete
 from antiphon.gateway.cli.options import AsJson, AssistantFolder, Command, Tenant, User
-from antiphon.gateway.cli.output import console, emit, table, visible
+from antiphon.gateway.cli.output import console, emit, table, visible, write_file
 from antiphon.tools.errors import Conflict, InputError, UnknownThread
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from antiphon.evals.candidates import Accepted
+    from antiphon.evals.synth import Proposed
     from antiphon.graphs.assistant import Assistant
     from antiphon.tools.turns.candidates import Candidate, Origin
     from antiphon.tools.turns.store import SqlTurns
 
 TurnId = Annotated[str, typer.Argument(metavar="TURN", help="The turn_id of a recorded turn.")]
 CandidateId = Annotated[str, typer.Argument(metavar="ID", help="Of the candidate.")]
+Golden = Annotated[
+    Path | None,
+    typer.Option(
+        "--golden", metavar="FILE", show_default=False, help="Golden set; else the assistant's."
+    ),
+]
 SHOWN = 60
 RATINGS = {1: "up", -1: "down", 0: ""}
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on the `eval` app."""
-    for command in (add, feedback, candidates, accept, reject):
+    for command in (synth, add, feedback, candidates, accept, reject):
         app.command(cls=Command)(command)
+
+
+def synth(
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", min=1, help="At most so many.")
+    ] = 20,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus",
+            metavar="PATH",
+            exists=True,
+            show_default=False,
+            help="Folder or file to read; else what the tenant's knowledge holds.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another gives others.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", show_default=False, help="Write the proposals there too."
+        ),
+    ] = None,
+    golden: Golden = None,
+    tenant: Tenant = "default",
+    assistant: AssistantFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose golden lines from the pages; each waits for a person."""
+    done, failed = complete(_synth(assistant, tenant, corpus, golden, count, seed))
+    rows = [_row(each) for each in done.candidates]
+    if out is not None:
+        text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        write_file(text, out)
+    for why in failed:
+        console(error=True).print(visible(f"Not read: {why}"))
+    if as_json:
+        emit({
+            "candidates": rows, "by_model": done.by_model, "cost_usd": done.cost_usd,
+            "failed": failed,
+        })  # fmt: skip
+        return
+    _table(done.candidates)
+    spent = f", {done.by_model} by a model for ${done.cost_usd:.4f}" if done.by_model else ""
+    console().print(f"{len(rows)} proposed{spent}; `antiphon eval accept ID` takes one.")
 
 
 def add(
@@ -74,6 +126,10 @@ def candidates(
     if as_json:
         emit({"candidates": [_row(each) for each in found]})
         return
+    _table(found)
+
+
+def _table(found: Sequence[Candidate]) -> None:
     rows = [
         (
             each.id,
@@ -98,18 +154,16 @@ def accept(
             "--edit", metavar="JSON", help='Keys of the line to change: {"reference": "..."}.'
         ),
     ] = "",
-    golden: Annotated[
-        Path | None,
-        typer.Option(
-            "--golden", metavar="FILE", show_default=False, help="Golden set; else the assistant's."
-        ),
-    ] = None,
+    golden: Golden = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of the line with its id.")
+    ] = False,
     tenant: Tenant = "default",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Append a candidate to the golden set, changed as `--edit` says."""
-    done = complete(_accept(assistant, tenant, name, _edits(edit), golden))
+    done = complete(_accept(assistant, tenant, name, _edits(edit), golden, replace=replace))
     if as_json:
         emit({"id": done.id, "examples": done.examples, "version": done.version})
     else:
@@ -158,6 +212,39 @@ async def _from_turn(
     return kept
 
 
+async def _synth(
+    assistant: Path | None,
+    tenant: str,
+    corpus: Path | None,
+    golden: Path | None,
+    count: int,
+    seed: int,
+) -> tuple[Proposed, list[str]]:
+    import asyncio
+
+    from antiphon.evals.golden import load_golden
+    from antiphon.evals.synth import passages_of, propose, read_folder
+    from antiphon.graphs.declared import prepared
+
+    async with opened(assistant) as runtime:
+        services, turns = runtime.services, runtime.persistence.turns
+        path = golden or services.assistant.folder / services.assistant.golden
+        examples = load_golden(path) if path.exists() else ()
+        failed: list[str] = []
+        if corpus is not None:
+            pages, failed = await asyncio.to_thread(read_folder, corpus, services.tokens)
+        else:
+            await prepared(services.knowledge, tenant)
+            pages = await passages_of(services.knowledge, tenant=tenant)
+        known = {each.id for each in await turns.candidates(tenant, state="")}
+        done = await propose(
+            pages, examples, services, tenant=tenant, count=count, seed=seed, known=known
+        )
+        for each in done.candidates:
+            await turns.propose(each)
+        return done, failed
+
+
 async def _listed(assistant: Path | None, tenant: str, *, all_states: bool) -> list[Candidate]:
     async with _store(assistant) as (turns, _):
         return await turns.candidates(tenant, state="" if all_states else "proposed")
@@ -169,12 +256,15 @@ async def _accept(
     name: str,
     edits: Mapping[str, JsonValue],
     golden: Path | None,
+    *,
+    replace: bool,
 ) -> Accepted:
     from antiphon.evals.candidates import accept as accepted
 
     async with _store(assistant) as (turns, form):
         candidate = await _undecided(turns, tenant, name)
-        done = accepted(golden or form.folder / form.golden, candidate, edits)
+        path = golden or form.folder / form.golden
+        done = accepted(path, candidate, edits, replace=replace)
         await turns.rule(tenant, name, "accepted")
         return done
 

@@ -10,6 +10,7 @@ VARIABLES = {
     "answer": {"persona", "locale", "summary", "memories", "passages", "results"},
     "small_talk": {"persona", "locale", "summary", "memories", "suggestions"},
     "rewrite": {"history", "question"},
+    "synth": {"title", "passage", "count"},
     "choose_tools": {"persona", "locale"},
     "summarise": {"summary", "conversation"},
 }
