@@ -111,7 +111,6 @@ class LangSmith:
             api_key=key,
             # One request after the other: no background thread that could send anything later.
             auto_batch_tracing=False,
-            omit_traced_runtime_info=True,
             tracing_sampling_rate=1.0,
             timeout_ms=(CONNECT_MS, READ_MS),
             retry_config=Retry(total=1, backoff_factor=0.2, allowed_methods=None),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from antiphon.evals.candidates import asked, proposal
+from antiphon.evals.candidates import asked, proposal, written
 from antiphon.evals.exchange import (
     Line,
     Pulled,
@@ -149,7 +149,7 @@ def _from_feedback(
         skipped.append(f"run {run.get('id')}: its inputs hold no question")
         return None
     line: Line = (
-        known.model_dump(mode="json")
+        json.loads(written(known))
         if known is not None
         else {
             "id": f"langsmith-{str(run.get('id'))[-8:]}",

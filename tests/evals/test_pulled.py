@@ -183,6 +183,7 @@ async def test_a_persons_word_on_an_answer_comes_back(server: tuple[str, Store])
     store.say(run["id"], "user_score", score=0, comment="It is 14 days for sale items.")
     (candidate,) = (await pulled(server)).candidates
     assert candidate.example["id"] == "returns"
+    assert candidate.example["messages"] == ["What about returns?"]
     assert candidate.example["reference"] == "30 days."
     assert (candidate.rating, candidate.answer) == (-1, "About returns.")
     assert candidate.comment == "user_score 0: It is 14 days for sale items."
