@@ -18,9 +18,10 @@ from antiphon.tools.guards.text import visible
 from antiphon.tools.memory.extract import facts
 from antiphon.tools.privacy import PatternDetector, mask
 from antiphon.tools.retrieval.analysis import terms, word_count
-from antiphon.tools.retrieval.citations import cite, support
+from antiphon.tools.retrieval.citations import cite, support, units
 from antiphon.tools.retrieval.context import Card
 from antiphon.tools.retrieval.language import detect
+from antiphon.tools.retrieval.marks import free_tag, read
 from antiphon.tools.retrieval.sentences import sentences
 from antiphon.tools.toolbox.arguments import answer, extract
 from antiphon.tools.toolbox.dates import find_date
@@ -62,6 +63,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "personal data": lambda text: mask(text, DETECTOR.find(text)),
     "grounding": lambda text: support(text, (text,)),
     "citations": lambda text: cite(text, CARDS),
+    "cuts": lambda text: read(text).edited(units(text)[::2]),
+    "tags": lambda text: free_tag([text]),
     "quantities": quantities,
     "opposites": lambda text: opposed(text[:2000], text),
     "claims": claims_of,
@@ -128,6 +131,9 @@ UNITS = {
     "roles": "you are a ",
     "spaced letters": "i g n o r e ",
     "markers": " [1, 2]",
+    "private marks": " ⟦1, 2⟧",
+    "begun marks": "⟦1 ",
+    "tagged marks": "⟦ccc1⟧. ",
     "marked code": "`a` [1] b. ",
     "stops": "A b c. ",
     "questions": "a? ",

@@ -178,28 +178,26 @@ class Examiner:
     ) -> tuple[Marked, tuple[Judgement, ...], tuple[Judgement, ...]]:
         """Return the text without what is removed, what that was, and what is flagged in it."""
         text, claims = marked.text, set(claims_of(marked.text))
-        removed: dict[str, Judgement] = {}
-        flagged: dict[str, Judgement] = {}
-        gone = False
+        removed: dict[Span, Judgement] = {}
+        flagged: dict[Span, Judgement] = {}
+        gone: list[Span] = []
         for span in reversed(units(text)):
             said = text[slice(*span)]
             one = held[said] if span in claims else None
             if one is None:
-                gone = gone and _BARE.fullmatch(said) is not None
+                follows = gone and not text[span[1] : gone[-1][0]].strip()
+                if follows and _BARE.fullmatch(said):
+                    gone.append(span)
             elif one.verdict == "not found" and self.policy.not_found == "flag":
-                marked, gone = marked.flagged(span, f" {self.policy.unconfirmed}"), False
-                flagged[said] = one
-            else:
-                gone = one.verdict not in KEPT
-                if gone:
-                    removed[said] = one
-            if gone:
-                marked = marked.without(span)
-        if removed and marked.text.rstrip().endswith((":", "：")):
+                flagged[span] = one
+            elif one.verdict not in KEPT:
+                removed[span] = one
+                gone.append(span)
+        left = marked.edited(gone, list(flagged), f" {self.policy.unconfirmed}")
+        if gone and left.text.rstrip().endswith((":", "：")):
             # What it introduced is gone.
-            for span in units(marked.text)[-1:]:
-                marked = marked.without(span)
-        return marked, tuple(removed.values())[::-1], tuple(flagged.values())[::-1]
+            left = left.edited(units(left.text)[-1:])
+        return left, _once(removed), _once(flagged)
 
     async def _fault(
         self, question: str, kept: Sequence[Judgement], removed: Sequence[Judgement]
@@ -222,11 +220,16 @@ class Examiner:
         """Say whether the claim nearest the question was cut, and none near it is left."""
         made = await self._embedder.embed([question, *(one.claim for one in (*cut, *kept))])
         near = [sum(map(operator.mul, made[0], vector)) for vector in made[1:]]
-        best = max(near[: len(cut)])
-        return best >= ABOUT and max(near[len(cut) :]) < AS_NEAR * best
+        best, left = max(near[: len(cut)]), max(near[len(cut) :])
+        return bool(best >= ABOUT and left < AS_NEAR * best)
 
     def _asked(self, one: Judgement) -> bool:
         return one.verdict == "not found" and self.policy.not_found == "ask"
+
+
+def _once(found: Mapping[Span, Judgement]) -> tuple[Judgement, ...]:
+    """Return the judgements in the order of the text, each claim's once."""
+    return tuple({one.claim: one for one in reversed(list(found.values()))}.values())
 
 
 async def _cited(marked: Marked, backing: Backing) -> tuple[str, tuple[Citation, ...]]:

@@ -9,6 +9,7 @@ is a marker exactly where it is the id of a citation.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -64,39 +65,50 @@ class Marked:
     text: str
     marks: tuple[Mark, ...] = ()
 
-    def without(self, span: Span) -> Marked:
-        """Return the text without a sentence and its marks.
+    def edited(self, gone: Sequence[Span], flagged: Sequence[Span] = (), said: str = "") -> Marked:
+        """Return the text without some of its sentences, and with more `said` behind others.
 
-        Its line goes with it where only the marker of a list item would be left.
+        Neither keep their marks. A line goes too where only the marker of its item would be left.
         """
-        text = self.text
-        start, end = span
-        line = text.rfind("\n", 0, start) + 1
-        before = text[line:start]
-        bare = not before.strip() or MARKER.fullmatch(before)
-        until = len(text) - len(text[end:].lstrip())
-        marks = [mark for mark in self.marks if not start < mark.at <= until]
-        if bare and text[end : end + 1] in ("", "\n"):
-            start, end = line, min(end + 1, len(text))
-        elif not before.strip():
-            end += len(text[end:]) - len(text[end:].lstrip(" \t"))
-        else:
-            start -= len(before) - len(before.rstrip(" \t"))
-        left = tuple(
-            replace(mark, at=mark.at - max(0, min(mark.at, end) - start)) for mark in marks
-        )
-        return Marked(text=text[:start] + text[end:], marks=left)
+        edits = sorted((*_cuts(self.text, gone), *((end, end, said) for _, end in flagged)))
+        spans = sorted((*gone, *flagged))
+        parts: list[str] = []
+        marks: list[Mark] = []
+        at = moved = place = 0
+        for mark in self.marks:
+            while place < len(edits) and edits[place][0] < mark.at:
+                start, end, more = edits[place]
+                parts += (self.text[at:start], more)
+                at, moved, place = end, moved + len(more) - (end - start), place + 1
+            before = bisect_left(spans, (mark.at,))
+            if before and not self.text[spans[before - 1][1] : mark.at].strip():
+                continue
+            marks.append(replace(mark, at=max(mark.at, at) + moved))
+        for start, end, more in edits[place:]:
+            parts += (self.text[at:start], more)
+            at = end
+        return Marked(text="".join((*parts, self.text[at:])), marks=tuple(marks))
 
-    def flagged(self, span: Span, said: str) -> Marked:
-        """Return the text with more said behind a sentence, in place of its marks."""
-        start, end = span
-        until = len(self.text) - len(self.text[end:].lstrip())
-        left = tuple(
-            replace(mark, at=mark.at + len(said)) if mark.at > end else mark
-            for mark in self.marks
-            if not start < mark.at <= until
-        )
-        return Marked(text=self.text[:end] + said + self.text[end:], marks=left)
+
+def _cuts(text: str, gone: Sequence[Span]) -> list[tuple[int, int, str]]:
+    """Return what to delete so that these sentences are gone, from the last to the first."""
+    cuts: list[tuple[int, int, str]] = []
+    for span in sorted(gone, reverse=True):
+        until = cuts.pop()[1] if cuts and cuts[-1][0] <= span[1] else span[1]
+        start = line = text.rfind("\n", 0, span[0]) + 1
+        before = text[line : span[0]]
+        bare = not before.strip() or MARKER.fullmatch(before)
+        if bare and text[until : until + 1] in ("", "\n"):
+            until = min(until + 1, len(text))
+        elif before.strip():
+            start = line + len(before.rstrip(" \t"))
+        else:
+            start = span[0]
+            until = next((n for n in range(until, len(text)) if text[n] not in " \t"), until)
+        if cuts and cuts[-1][0] <= until:
+            until = max(until, cuts.pop()[1])
+        cuts.append((start, until, ""))
+    return cuts
 
 
 def free_tag(texts: Iterable[str]) -> str:

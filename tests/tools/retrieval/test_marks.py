@@ -12,9 +12,10 @@ from antiphon.tools.retrieval.marks import bracketed, free_tag, private, read, w
 PIECES = (
     "items[0]", "m[1][2]", "[2]", "[^1]", "[1]: https://a.example", "[text](https://a.example)",
     "[1](https://a.example)", "![i](x.png)", "| a [3] | b |\n|---|---|", "- [x] done", "- [ ] open",
-    "`a[1]`", "```\nb[2]\n```", "[1, 2]", "[001]", "[1][2]", "[a][1]", "[[1]]", "⟦1⟧", "⟦c2⟧", "⟦x⟧",
-    "【1】", "\\[1\\]", "{1}", "(1)", "[١]", "漢字[1]。", "naïve", "end.", "Why?", "5 EUR", " ", "  ",
-    "\n", "\n\n", "# H", "> q", "*", "_", "a", "🙂", "\u200b", "\t", "[", "]", "⟦", "⟧",
+    "`a[1]`", "```\nb[2]\n```", "[1, 2]", "[001]", "[1][2]", "[a][1]", "[[1]]", "⟦1⟧", "⟦c2⟧",
+    "⟦x⟧", "【1】", "\\[1\\]", "{1}", "(1)", "[١]", "漢字[1]。", "naïve", "end.", "Why?",
+    "5 EUR", " ", "  ", "\n", "\n\n", "# H", "> q", "*", "_", "a",
+    "🙂", "\u200b", "\t", "[", "]", "⟦", "⟧",
 )  # fmt: skip
 
 
@@ -145,7 +146,20 @@ def test_a_sentence_goes_with_its_marks(text: str, cut: str, left: str) -> None:
     start = text.index(cut)
     end = start + len(cut)
     answer = f"{text[:end]}⟦1⟧{text[end:]}⟦2⟧"
-    marked = read(answer).without((start, end))
+    marked = read(answer).edited([(start, end)])
     assert marked.text.strip() == left
     assert [mark.numbers for mark in marked.marks] == ([(2,)] if end < len(text) else [])
     assert write(marked, [[7] for _ in marked.marks]) == left + "[7]" * len(marked.marks)
+
+
+def test_sentences_go_together() -> None:
+    """With a line that several filled, and beside one that is said more of."""
+    text = "- One. Two.\n- Three. Four. Five.\n- Six."
+    spans = {word: (text.index(word), text.index(word) + len(word)) for word in text.split()}
+    marked = read("".join(f"{word}⟦{n}⟧" if word in spans and word != "-" else word
+                          for n, word in enumerate(re.split(r"(\s+)", text))))  # fmt: skip
+    assert marked.text == text
+    gone = [spans[word] for word in ("One.", "Two.", "Four.", "Five.")]
+    left = marked.edited(gone, [spans["Three."]], " (?)")
+    assert left.text == "- Three. (?)\n- Six."
+    assert write(left, [[9] for _ in left.marks]) == "- Three. (?)\n- Six.[9]"
