@@ -11,7 +11,8 @@ The one list of what leaves this machine; `antiphon.evals.langsmith` sends nothi
 - Run, one a row: an id, times, the example's `messages`; answer, outcome, path; the error;
   metadata: id, kind and repetition, model, tokens and cost.
 - Step, a child run each, only when asked for: the node's name, its times, an error's code.
-- Feedback: each metric's score and reasons; of a comparison: which of two answers is preferred.
+- Feedback: the score and reasons of each metric, expectation and retrieval figure; of a comparison:
+  which of two answers is preferred.
 
 Never: prompts, passages, threads, users, the machine, the environment, the repository's author.
 """

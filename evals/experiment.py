@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from antiphon.evals.assertions import OK
 from antiphon.evals.exchange import Line, example_id, example_line
 from antiphon.evals.golden import Example
 from antiphon.tools.errors import InputError
@@ -50,6 +51,8 @@ class Judged(_Read):
     metrics: dict[str, float] = Field(default_factory=dict)
     errors: dict[str, str] = Field(default_factory=dict)
     reasons: dict[str, list[str]] = Field(default_factory=dict)
+    assertions: dict[str, str] = Field(default_factory=dict)
+    retrieval: dict[str, float] = Field(default_factory=dict)
     started: float = 0.0
     latency_ms: float = 0.0
     steps: tuple[Step, ...] = ()
@@ -86,6 +89,11 @@ class Results(_Read):
     def repetitions(self) -> int:
         """How often each example was asked."""
         return max(row.repeat for row in self.rows)
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of all that its rows were judged by."""
+        return list(dict.fromkeys(key for row in self.rows for key, _, _ in _scores(row)))
 
     @property
     def experiment(self) -> str:
@@ -256,6 +264,10 @@ def _scores(row: Judged) -> Iterator[tuple[str, float | None, str]]:
         yield key, score, "; ".join(row.reasons.get(key, ()))
     for key, error in row.errors.items():
         yield key, None, error
+    for key, why in row.assertions.items():
+        yield f"expected_{key}", float(why == OK), "" if why == OK else why
+    for key, score in row.retrieval.items():
+        yield key, score, ""
 
 
 def _spent(row: Judged) -> Line:

@@ -355,7 +355,7 @@ class LangSmith:
                 },
                 "num_examples": len({row.id for row in report.rows}),
                 "num_repetitions": report.repetitions,
-                "evaluator_keys": ["overall", *report.metrics],
+                "evaluator_keys": report.keys,
             },
         )
         return self._existing(name)

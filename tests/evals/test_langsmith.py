@@ -57,6 +57,8 @@ ROWS = [
         metrics={"relevance": 0.8, "safety": 1.0},
         errors={"coherence": "TimeoutError"},
         reasons={"relevance": ["answer and question are 0.38 alike"]},
+        assertions={"outcome": "ok", "facts": "does not say '30 days'"},
+        retrieval={"context_recall": 0.5},
         started=STARTED,
         latency_ms=40.0,
         steps=(
@@ -204,7 +206,9 @@ async def test_an_experiment_brings_every_row_with_its_scores(server: Server) ->
     mine = {f["key"]: f for f in store.feedback.values() if f["run_id"] == run["id"]}
     assert {key: f["score"] for key, f in mine.items()} == {
         "overall": 0.9, "relevance": 0.8, "safety": 1.0, "coherence": None,
+        "expected_outcome": 1.0, "expected_facts": 0.0, "context_recall": 0.5,
     }  # fmt: skip
+    assert mine["expected_facts"]["comment"] == "does not say '30 days'"
     assert mine["relevance"]["comment"] == "answer and question are 0.38 alike"
     assert (mine["coherence"]["error"], mine["coherence"]["comment"]) == (True, "TimeoutError")
 
@@ -268,14 +272,14 @@ async def test_repetitions_are_runs_of_their_own(server: Server) -> None:
 
 
 async def test_rows_go_in_few_requests(server: Server) -> None:
-    """77 rows of five parts and more are no 540 requests; a row is never torn apart."""
+    """77 rows of eight parts are no 540 requests; a row is never torn apart."""
     _, store = server
     examples = [an_example(f"e{n}") for n in range(77)]
     rows = [replace(ROWS[0], id=e.id, started=STARTED + n) for n, e in enumerate(examples)]
     await connected(server).upload(a_report(*rows), examples, dataset="help", name="wide")
-    assert (len(store.roots()), len(store.feedback)) == (77, 77 * 4)
+    assert (len(store.roots()), len(store.feedback)) == (77, 77 * 7)
     sent = [one for one in store.seen if one.path == "/runs/multipart"]
-    assert len(sent) == 4
+    assert len(sent) == 7
     for one in sent:
         posted = set(re.findall(r'name="post\.([0-9a-f-]{36})"', one.body))
         judged = set(re.findall(r'"run_id": "([0-9a-f-]{36})"', one.body))
@@ -295,7 +299,7 @@ async def test_an_upload_goes_on_after_a_failure(server: Server, taken: bool) ->
         count += seen.path == "/runs/multipart"
         return 500 if count == 3 and seen.path == "/runs/multipart" else 0
 
-    store.batch = {"size_limit": 50}
+    store.batch = {"size_limit": 80}
     if taken:
         store.after = third
     else:
@@ -308,7 +312,7 @@ async def test_an_upload_goes_on_after_a_failure(server: Server, taken: bool) ->
     store.fault = store.after = lambda _: 0
     done = await connected(server).upload(report, examples, dataset="help")
     assert (done.rows, done.sent, len(store.sessions)) == (50, 30, 1)
-    assert (len(store.roots()), len(store.feedback)) == (50, 200)
+    assert (len(store.roots()), len(store.feedback)) == (50, 350)
     assert store.session(report.experiment)["end_time"]
     before = store.writes()
     again = await connected(server).upload(report, examples, dataset="help")
