@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import snowballstemmer
@@ -31,8 +32,8 @@ DEEP = 100
 SHALLOW = 20
 """Candidates per leg of an ensemble as often written; LangChain's own default, 4, is fewer than are
 judged."""
-ALPHA = 0.5
-"""The vectors' share; Weaviate's default of .75 is worse on all of our sets."""
+ALPHAS = (0.5, 0.75)
+"""The vectors' share: alike, and Weaviate's default."""
 INSTALL = "not installed: pip install 'antiphon[bench]'"
 
 Searching = Callable[[str], Sequence[str]]
@@ -58,15 +59,14 @@ async def peers(collection: Collection, embedder: Embedder) -> list[Peer]:
     texts = list(dict.fromkeys(text for way in said.values() for text in way))
     asked = dict(zip(texts, np.asarray(await embedder.embed(texts)), strict=True))
     dense = _Dense(vectors, asked)
-    made: Mapping[str, Callable[[], Searching]] = {
+    made: dict[str, Callable[[], Searching]] = {
         "bm25s": lambda: _names(collection, _bm25s(collection)),
         "rank-bm25": lambda: _names(collection, _rank_bm25(collection)),
         f"langchain EnsembleRetriever, {SHALLOW}": lambda: _ensemble(collection, dense, SHALLOW),
         f"langchain EnsembleRetriever, {DEEP}": lambda: _ensemble(collection, dense, DEEP),
-        "bm25s + vectors, relativeScoreFusion": lambda: _names(
-            collection, _relative(_bm25s(collection), dense)
-        ),
     }
+    for alpha in ALPHAS:
+        made[f"relativeScoreFusion, {alpha:g}"] = partial(_relative, collection, dense, alpha)
     return [
         peer
         for name, make in made.items()
@@ -166,9 +166,12 @@ class _Dense:
         return {int(at): float(cosines[at]) for at in np.argsort(-cosines)[:depth]}
 
 
-def _relative(keyword: Scored, dense: _Dense) -> Scored:
-    """Return both legs by Weaviate's default fusion: scores scaled to 0..1 in each, and added."""
-    return lambda text: min_max(keyword(text), dense.nearest(text, DEEP), alpha=ALPHA)
+def _relative(collection: Collection, dense: _Dense, alpha: float) -> Searching:
+    """Return bm25s and vectors by Weaviate's default fusion: scaled to 0..1 in each, and added."""
+    keyword = _bm25s(collection)
+    return _names(
+        collection, lambda text: min_max(keyword(text), dense.nearest(text, DEEP), alpha=alpha)
+    )
 
 
 class _Nearest(BaseRetriever):

@@ -19,7 +19,7 @@ from antiphon.tools.retrieval.passages import Passage
 
 SAMPLE = Path(__file__).parents[3] / "examples" / "help_centre"
 JOINED = ", two turns joined"
-HYBRID = "bm25s + vectors, relativeScoreFusion"
+HYBRID = "relativeScoreFusion, 0.5"
 
 
 def page(key: str, text: str, title: str = "") -> Passage:
@@ -65,7 +65,7 @@ async def test_every_peer_runs_on_real_pages_in_both_wordings() -> None:
         name + wording
         for name in (
             "bm25s", "rank-bm25", "langchain EnsembleRetriever, 20",
-            "langchain EnsembleRetriever, 100", HYBRID,
+            "langchain EnsembleRetriever, 100", HYBRID, "relativeScoreFusion, 0.75",
         )
         for wording in ("", JOINED)
     ]  # fmt: skip

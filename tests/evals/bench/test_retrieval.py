@@ -94,7 +94,8 @@ async def test_parts_additions_and_peers_stand_side_by_side(village: Path) -> No
         name + wording
         for name in (
             "bm25s", "rank-bm25", "langchain EnsembleRetriever, 20",
-            "langchain EnsembleRetriever, 100", "bm25s + vectors, relativeScoreFusion",
+            "langchain EnsembleRetriever, 100", "relativeScoreFusion, 0.5",
+            "relativeScoreFusion, 0.75",
         )
         for wording in ("", ", two turns joined")
     }  # fmt: skip
