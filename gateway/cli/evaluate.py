@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -21,19 +22,37 @@ from antiphon.tools.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from antiphon.evals.comparison import Comparison
+    from antiphon.evals.fingerprint import Fingerprint
     from antiphon.evals.golden import Example
-    from antiphon.evals.regression import Gate
+    from antiphon.evals.regression import Gate, Regression, Said
     from antiphon.evals.report import Report
     from antiphon.graphs.runtime import Runtime
+
+SHOWN = 10
+"""Examples that got worse whose answers the terminal is shown; JSON has all."""
+LONGEST = 400
+"""Characters of an answer that it is shown."""
 
 app = typer.Typer(
     help="Run the golden set, gate on a baseline, push to LangSmith.", rich_markup_mode=None
 )
 
+Repeat = Annotated[
+    int,
+    typer.Option(
+        "--repeat",
+        metavar="N",
+        min=1,
+        help="Ask each example N times: for models that do not always answer alike.",
+    ),
+]
+
 
 @app.command("run", cls=Command)
 def run_set(
     golden: Golden = None,
+    repeat: Repeat = 1,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Keep the report, as a baseline.")
     ] = None,
@@ -49,13 +68,13 @@ def run_set(
     """Ask every example of the golden set and judge the answers."""
     if langsmith:
         key_there()
-    examples, report, name = _evaluated(golden, tenant, assistant, as_json=as_json)
-    if save is not None:
-        write_file(json.dumps(report.as_json(), indent=2) + "\n", save)
+    examples, report, name = _evaluated(golden, tenant, assistant, repeat, as_json=as_json)
     if as_json:
         emit(report.as_json())
     else:
         _show_report(report)
+    if save is not None:
+        write_file(_saved(report.as_json()), save)
     if langsmith:
         send_report(report.as_json(), examples, dataset or name, saved=save, steps=steps)
 
@@ -67,6 +86,7 @@ def gate(
         typer.Option("--baseline", metavar="FILE", exists=True, help="A report that was saved."),
     ],
     golden: Golden = None,
+    repeat: Repeat = 1,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -74,21 +94,41 @@ def gate(
         ),
     ] = None,
     threshold: Annotated[
-        float, typer.Option("--threshold", metavar="X", help="Largest drop that is none.")
+        float,
+        typer.Option(
+            "--threshold", metavar="X", help="Largest drop of a mean, 0 to 1, that is none."
+        ),
     ] = 0.05,
     tenant: Tenant = "default",
     assistant: AssistantFolder = None,
     as_json: AsJson = False,
 ) -> int:
-    """Compare a run with a baseline; exit 1 where it got worse."""
+    """Compare a run with a baseline; exit 1 where it got worse.
+
+    The overall mean, each metric, each kind and each intent of at least three examples is compared
+    over the same examples. One fails when it fell, by more than chance does, and the drop may be
+    larger than the threshold. So does an example that no longer holds what it must (its outcome,
+    facts, sources, path or effects) where answers do not vary, one that is missing, and one that
+    is no longer the same.
+
+    Model, prompts, knowledge and code may differ, and what differs is printed; a baseline of other
+    examples or of another assistant is refused. Make one with `antiphon eval run --save FILE`, for
+    a model that varies with `--repeat 3` there and here.
+    """
+    from antiphon.evals.regression import admits
     from antiphon.evals.regression import gate as judge
 
+    if report is not None and (golden is not None or repeat > 1):
+        raise InputError(
+            "--report is judged as it is", hint="--golden and --repeat are for a new run."
+        )
     before = _read(baseline)
-    current = (
-        _read(report)
-        if report is not None
-        else _evaluated(golden, tenant, assistant, as_json=as_json)[1].as_json()
-    )
+    if report is not None:
+        current = _read(report)
+    else:
+        admit = partial(admits, before)
+        run = _evaluated(golden, tenant, assistant, repeat, as_json=as_json, admit=admit)
+        current = run[1].as_json()
     verdict = judge(before, current, threshold)
     if as_json:
         emit(verdict.as_json())
@@ -98,14 +138,25 @@ def gate(
 
 
 def _evaluated(
-    golden: Path | None, tenant: str, assistant: Path | None, *, as_json: bool
+    golden: Path | None,
+    tenant: str,
+    assistant: Path | None,
+    repeat: int,
+    *,
+    as_json: bool,
+    admit: Callable[[Fingerprint], None] | None = None,
 ) -> tuple[Sequence[Example], Report, str]:
     with shown_progress("Asking", shown=not as_json and sys.stderr.isatty()) as progress:
-        return complete(_evaluate(golden, tenant, assistant, progress))
+        return complete(_evaluate(golden, tenant, assistant, repeat, progress, admit))
 
 
 async def _evaluate(
-    golden: Path | None, tenant: str, assistant: Path | None, progress: Progress
+    golden: Path | None,
+    tenant: str,
+    assistant: Path | None,
+    repeat: int,
+    progress: Progress,
+    admit: Callable[[Fingerprint], None] | None,
 ) -> tuple[Sequence[Example], Report, str]:
     from antiphon.evals.golden import load_golden
     from antiphon.evals.run import run_golden
@@ -113,7 +164,9 @@ async def _evaluate(
     async with _opened_quietly(assistant) as runtime:
         form = runtime.services.assistant
         examples = load_golden(golden or form.folder / form.golden)
-        report = await run_golden(runtime, examples, tenant=tenant, progress=progress)
+        report = await run_golden(
+            runtime, examples, tenant=tenant, repeat=repeat, progress=progress, admit=admit
+        )
         return examples, report, form.name
 
 
@@ -135,10 +188,18 @@ async def _opened_quietly(assistant: Path | None) -> AsyncIterator[Runtime]:
         yield runtime
 
 
+def _saved(report: Mapping[str, object]) -> str:
+    """Write a line a figure and a line a row, so that a diff of two reports can be read."""
+    rows = cast("Sequence[object]", report["rows"])
+    listed = ",\n".join(f"  {json.dumps(row)}" for row in rows)
+    parts = [f" {json.dumps(n)}: {json.dumps(value)}" for n, value in report.items() if n != "rows"]
+    return "{\n" + ",\n".join([*parts, f' "rows": [\n{listed}\n ]']) + "\n}\n"
+
+
 def _read(path: Path) -> Mapping[str, object]:
     try:
         report = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{str(path)!r} is not a saved report: {error}",
             hint="`antiphon eval run --save FILE` writes one.",
@@ -166,12 +227,43 @@ def _show_gate(verdict: Gate) -> None:
     word, style = ("passed", "bold green") if verdict.passed else ("failed", "bold red")
     out.print(f"Gate {word}", style=style, end="")
     out.print(f": {verdict.previous:.3f} before, {verdict.current:.3f} now")
-    rows = [
-        (r.id, r.previous, r.current, r.difference, r.severity, ", ".join(r.affected))
-        for r in verdict.regressions
-    ]
-    if rows:
-        table("Got worse", ("example", "before", "now", "change", "severity", "affected"), rows)
-    for name, ids in (("missing from this run", verdict.missing), ("new, not judged", verdict.new)):
-        if ids:
-            out.print(visible(f"{name}: {', '.join(ids)}"))
+    for reason in verdict.reasons:
+        out.print(visible(f"- {reason}"))
+    out.print(visible(f"changed: {', '.join(verdict.changed) or 'nothing'}"))
+    if "evaluators" in verdict.changed:
+        out.print("The evaluators are not the baseline's: a difference may be theirs alone.")
+    moved = [each for each in verdict.comparisons if ":" not in each.of or each.difference]
+    columns = ("mean of", "examples", "before", "now", "change", "95 % interval", "")
+    table("Compared", columns, [_compared(each) for each in moved])
+    if any(each.verdict == "unproven" for each in verdict.comparisons):
+        out.print("unproven: may be chance, or one example; --repeat, here and there, tells more")
+    if verdict.regressions:
+        rows = [_answers(each) for each in verdict.regressions[:SHOWN]]
+        table("Got worse", ("example", "before", "now"), rows)
+    counts = {
+        "got worse": len(verdict.regressions),
+        "got better": len(verdict.improved),
+        "new, not judged": len(verdict.new),
+    }
+    out.print(", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+def _compared(each: Comparison) -> tuple[object, ...]:
+    interval = f"{each.low:+.3f} to {each.high:+.3f}"
+    verdict = "" if each.verdict == "held" else each.verdict
+    change = f"{each.difference:+.3f}"
+    return (each.of, each.examples, each.previous, each.current, change, interval, verdict)
+
+
+def _answers(each: Regression) -> tuple[str, str, str]:
+    scores = f"{each.previous:.2f} -> {each.current:.2f}"
+    fell = f"{each.severity}: {', '.join(each.affected)}" if each.affected else ""
+    broken = f"no longer holds: {', '.join(each.broken)}" if each.broken else ""
+    told = "\n".join(line for line in (each.id, scores, fell, broken) if line)
+    return told, _said(each.before), _said(each.now)
+
+
+def _said(said: Said) -> str:
+    answer = said.error or said.answer
+    cut = answer if len(answer) <= LONGEST else f"{answer[:LONGEST]} ..."
+    return f"({said.outcome or 'no answer'}) {cut}"
