@@ -39,19 +39,17 @@ _PARTS_OF = {
     "minute": (60, "seconds"),
 }  # fmt: skip
 _SHARES = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1}
+_HUNDREDS = rf"(?:(?:an?|{_ANY})[ -](?:hundred|thousand))"
+_COMPOUND = rf"(?:(?:{_TEN})[- ](?:{_ONE}))"
+_WORDED = re.compile(
+    rf"\b(?:{_HUNDREDS}(?:,? and|,)? )+(?:{_COMPOUND}|{_HUNDREDS}|{_ANY})\b"
+    rf"|\b(?:{_COMPOUND}|{_HUNDREDS})\b"
+    rf"|\b(?:{_ANY})(?=[ -](?:and a half\b|{_MONEY}|{_COINS}))",
+    re.IGNORECASE,
+)
+"""A number in words that `quantities` would not read whole."""
 _REWRITTEN: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    (
-        re.compile(rf"\b({_TEN})[- ]({_ONE})\b", re.IGNORECASE),
-        lambda m: str(_TENS[m[1].lower()] + _ONES[m[2].lower()]),
-    ),
-    (
-        re.compile(
-            rf"\b({_ANY})(?=[ -](?:and a half\b|{_MONEY}|{_COINS})|\s+hundred\b)", re.IGNORECASE
-        ),
-        lambda m: str(_SMALL[m[1].lower()]),
-    ),
-    (re.compile(r"\b(?:a|one|1) hundred\b", re.IGNORECASE), lambda _: "100"),
-    (re.compile(r"\b(\d) hundred\b", re.IGNORECASE), lambda m: f"{m[1]}00"),
+    (_WORDED, lambda m: str(_number(m[0]))),
     (
         re.compile(rf"\b(\d+) ({_MONEY})(?:,| and)? (\d{{1,2}})(?: (?:{_COINS}))\b", re.IGNORECASE),
         lambda m: f"{m[1]}.{int(m[3]):02d} {m[2]}",
@@ -96,6 +94,20 @@ _LEAST = re.compile(
 _BEFORE = 22
 FEW = 2
 """Counts up to it are said in many ways ("a photo of each"), so that their absence says nothing."""
+
+
+def _number(words: str) -> int:
+    """Return the value of a number in words: one hundred and fifty-five."""
+    total = last = 0
+    for word in re.findall(r"\w+", words.lower()):
+        if word in ("hundred", "thousand"):
+            total += (last or 1) * (100 if word == "hundred" else 1000)
+            last = 0
+        elif word in _SMALL:
+            last += _SMALL[word]
+        elif word in ("a", "an"):
+            last = 1
+    return total + last
 
 
 def _part(share: float, unit: str) -> str:

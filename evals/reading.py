@@ -146,7 +146,7 @@ class Comparer:
         new = [word for word in content(said) if not (asked | _ASKING).issuperset(terms(word))]
         known = figures(question)
         mine = figures(said)
-        added = lacking(mine, known)
+        added = [one for one in mine if not any(one.same(each) for each in known)]
         missing = [one for one in lacking(figures(wanted), mine) if lacking([one], known)]
         share = _figures_said(figures(wanted), missing, known)
         stance = _stances(question, said, wanted)
