@@ -11,7 +11,7 @@ from antiphon.graphs.answers import open_cache
 from antiphon.graphs.assistant import Assistant, GuardForm, ToolForm
 from antiphon.graphs.declared import DeclaredKnowledge
 from antiphon.graphs.folders import data_folder
-from antiphon.graphs.models import model_cards
+from antiphon.graphs.models import check_offered, model_cards
 from antiphon.graphs.persistence import (
     make_folder,
     open_turns,
@@ -20,11 +20,13 @@ from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.prompts.library import PromptError, PromptFiles
 from antiphon.tools.claims import SignsVerifier, Verifier
+from antiphon.tools.claims.judge import PURPOSE, Budget, JudgedVerifier
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.guards.build import build_guard
 from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
 from antiphon.tools.memory.conversation import ConversationMemory
+from antiphon.tools.models.accounted import Accounted
 from antiphon.tools.models.embeddings import (
     ENGLISH,
     dense_share,
@@ -69,7 +71,15 @@ def build_services(
     make_folder(folder)
     embedder = make_embedder(settings.embedder, assistant.languages)
     switches, tokens = Switches(), ApproximateCounter()
-    verifier = SignsVerifier(embedder, reads="en" if embedder.name == ENGLISH else "*")
+    models = _models(settings, assistant, embedder, switches)
+    prompts = _prompts(assistant.folder / "prompts")
+    verifier: Verifier = SignsVerifier(embedder, reads="en" if embedder.name == ENGLISH else "*")
+    if (form := assistant.judge) is not None:
+        check_offered(form.model, settings, assistant, key="judge.model")
+        budget = Budget(**form.model_dump(exclude={"model"}))
+        verifier = JudgedVerifier(
+            verifier, Accounted(models, PURPOSE), prompts, tokens, model=form.model, budget=budget
+        )
     intents, memory = assistant.intents, assistant.memory
     knowledge = _knowledge(settings, assistant, embedder, folder, patience_s)
     specs = [_spec(form, assistant.folder) for form in assistant.tools]
@@ -120,8 +130,8 @@ def build_services(
             switches=switches,
             data_dir=folder,
         ),
-        models=_models(settings, assistant, embedder, switches),
-        prompts=_prompts(assistant.folder / "prompts"),
+        models=models,
+        prompts=prompts,
         tokens=tokens,
         telemetry=_telemetry(settings, assistant, folder),
         reranker=make_reranker(settings.reranker),

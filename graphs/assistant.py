@@ -181,6 +181,30 @@ class ClaimsForm(_Form):
     )
 
 
+class JudgeForm(_Form):
+    """A language model that is asked about claims which cannot be settled without one."""
+
+    model: str = Field(
+        min_length=1,
+        description="One of the models on offer. `antiphon bench judge --model` prints how far it "
+        "agrees with labelled claims.",
+    )
+    deadline_s: float = Field(
+        default=8.0, gt=0, le=10, description="Seconds it may take; the claims then stay as found."
+    )
+    turn_tokens: int = Field(
+        default=8000, ge=200, description="Tokens in and out that a turn may spend on it."
+    )
+    turn_cost_usd: float = Field(
+        default=0.01, gt=0, description="Estimated cost that a turn may spend on it."
+    )
+    twice: bool = Field(
+        default=True,
+        description="Ask again with claims and verdicts in reverse, where both fit the budget, and "
+        "change only what both agree on.",
+    )
+
+
 class CacheForm(_Form):
     """The exact response cache."""
 
@@ -306,6 +330,9 @@ class Assistant(_Form):
     memory: MemoryForm = MemoryForm()
     guards: GuardsForm = GuardsForm()
     claims: ClaimsForm = ClaimsForm()
+    judge: JudgeForm | None = Field(
+        default=None, description="Asked about claims that are open; without it nobody is."
+    )
     cache: CacheForm = CacheForm()
     approvals: ApprovalsForm = ApprovalsForm()
     retention: RetentionForm = RetentionForm()

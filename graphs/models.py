@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from antiphon.graphs.assistant import FILE, Assistant
 from antiphon.graphs.settings import Settings
+from antiphon.tools.errors import AssistantError
 from antiphon.tools.models import LAST_RESORT, ModelCard
 from antiphon.tools.models.catalog import KNOWN
 from antiphon.tools.models.providers import check_name
@@ -42,3 +43,14 @@ def model_cards(settings: Settings, assistant: Assistant) -> tuple[ModelCard, ..
         )
         cards = {named: KNOWN.get(named, unknown), **cards}
     return tuple(cards.values())
+
+
+def check_offered(name: str, settings: Settings, assistant: Assistant, *, key: str) -> None:
+    """Raise AssistantError where no language model of the name that a key states is on offer."""
+    names = [card.name for card in model_cards(settings, assistant) if card.name != LAST_RESORT]
+    if name not in names:
+        raise AssistantError(
+            f"{FILE}: {key}: there is no model {name!r}",
+            hint=f"On offer: {', '.join(names) or 'none'}. `models.catalogue` and ANTIPHON_MODEL "
+            "name others.",
+        )

@@ -11,6 +11,7 @@ VARIABLES = {
     "small_talk": {"persona", "locale", "summary", "memories", "suggestions"},
     "rewrite": {"history", "question"},
     "synth": {"title", "passage", "count"},
+    "judge_claims": {"options", "items"},
     "choose_tools": {"persona", "locale"},
     "summarise": {"summary", "conversation"},
 }
