@@ -22,9 +22,12 @@ class Turn:
     answer: str
     outcome: str
     citations: tuple[dict[str, JsonValue], ...]
-    """id, source, title, quote, start, end, heading."""
+    """id, source, title, quote, start, end, heading.
+
+    A bracketed number in the answer is a marker exactly where it is one of the ids.
+    """
     confidence: dict[str, float | None]
-    """retrieval, support."""
+    """retrieval; support: the share of the answer's claims that its evidence supports."""
     phase: str
     path: tuple[str, ...]
     model: str

@@ -313,7 +313,7 @@ class State(TypedDict, total=False):
     """What the output rail said of the draft; None when it has not seen it yet."""
     citations: tuple[Citation, ...]
     support: float | None
-    """0..1: how far the answer rests on its evidence."""
+    """0..1: the share of its claims that are supported; one that may be counts by how likely."""
     answer: str
     outcome: Outcome
     model: str
