@@ -48,7 +48,7 @@ class Fingerprint:
     """Hashes of all that an evaluation depends on."""
 
     assistant: str
-    """Its name: reports of two assistants are never compared."""
+    """Its id, or its name where it has none: two assistants are never compared."""
     declaration: str
     """The assistant's file and the Python beside it."""
     model: str
@@ -92,7 +92,7 @@ async def fingerprint(
     reranker = services.reranker.name if services.reranker else ""
     hashes = {example.id: content_hash(example) for example in examples}
     return Fingerprint(
-        assistant=form.name,
+        assistant=form.id or form.name,
         declaration=_digest([form.fingerprint, *(path.read_bytes() for path in beside)]),
         model=_digest([services.models.fingerprint, services.embedder.name, reranker]),
         prompt=services.prompts.fingerprint[:HEX],
