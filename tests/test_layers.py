@@ -119,8 +119,8 @@ def test_a_vendor_has_one_home_and_a_heavy_one_is_imported_late(
     for name in imports(tree, late=True):
         first = name.split(".")[0]
         homes = homes_of(first)
-        # A benchmark may run a vendor as the peer that it measures against.
-        peer = "bench" in path.parts
+        # A benchmark may run a vendor as the peer that it measures against; training is a vendor's.
+        peer = not {"bench", "training"}.isdisjoint(path.parts)
         at_home = any(path.match(home) for home in homes)
         assert not homes or at_home or peer, f"{name!r} belongs in {homes}"
     for name in imports(tree, late=False):

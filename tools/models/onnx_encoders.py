@@ -55,8 +55,30 @@ class OnnxEncoder:
         return unit((hidden * weight).sum(axis=1) / weight.sum(axis=1))
 
 
+class OnnxPairs:
+    """A cross-encoder: reads two texts together and gives each of its classes a mark."""
+
+    def __init__(
+        self, weights: Path, tokenizer: Path, *, tokens: int, batch_tokens: int, threads: int
+    ) -> None:
+        """Load it; a pair is cut to `tokens`, the longer text first. Raises SettingsError."""
+        self._tokenizer = load_tokenizer(tokenizer, tokens=tokens)
+        self._session = load_session(weights, threads=threads)
+        self._batch_tokens = batch_tokens
+
+    def marks(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Return a row of marks per pair, as the model gives them; one row at least is asked."""
+        encoded = self._tokenizer.encode_batch(list(pairs))
+        made: dict[int, NDArray[np.float64]] = {}
+        for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
+            fed = feed(self._session, [encoded[row] for row in rows])
+            found = np.asarray(self._session.run(None, fed)[0], dtype=np.float64)
+            made |= dict(zip(rows, found.reshape(len(rows), -1), strict=True))
+        return np.stack([made[row] for row in range(len(pairs))])
+
+
 class OnnxScorer:
-    """A cross-encoder from a folder: ONNX weights and tokenizer.json."""
+    """A cross-encoder of one class from a folder: ONNX weights and tokenizer.json."""
 
     def __init__(
         self, folder: Path, *, tokens: int = 256, batch_tokens: int = 2048, threads: int = 2
@@ -68,19 +90,13 @@ class OnnxScorer:
                 f"reranker {str(folder)!r} lacks ONNX weights or its tokenizer.json",
                 hint=f"the folder needs tokenizer.json and one of {', '.join(WEIGHTS)}",
             )
-        self._tokenizer = load_tokenizer(tokenizer, tokens=tokens)
-        self._session = load_session(weights, threads=threads)
-        self._batch_tokens = batch_tokens
+        self._pairs = OnnxPairs(
+            weights, tokenizer, tokens=tokens, batch_tokens=batch_tokens, threads=threads
+        )
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Return the score of each pair."""
-        encoded = self._tokenizer.encode_batch(list(pairs))
-        marks = np.empty(len(pairs))
-        for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
-            fed = feed(self._session, [encoded[row] for row in rows])
-            found = np.asarray(self._session.run(None, fed)[0], dtype=np.float64)
-            marks[rows] = found.reshape(len(rows), -1)[:, 0]
-        return [float(mark) for mark in marks]
+        return [float(row[0]) for row in self._pairs.marks(pairs)] if pairs else []
 
 
 def onnx_weights(folder: Path) -> Path | None:

@@ -1,0 +1,1 @@
+"""How the weights that ship were trained: scripts and provenance; nothing here runs in a turn."""

@@ -1,0 +1,65 @@
+"""The reader of claims that ships: a small cross-encoder that tells support and denial apart.
+
+all-MiniLM-L6-v2 trained on claims and their evidence (`evals/training`), in int8 ONNX beside this
+file; its tokenizer is the embedder's. It reads English only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.tools.claims.reader import Reading
+from antiphon.tools.models.embeddings import TOKENIZER, packaged
+from antiphon.tools.models.onnx_encoders import OnnxPairs
+
+WEIGHTS = Path(__file__).with_name("weights") / "claim_reader.onnx"
+TOKENS = 160
+"""Of evidence and claim together; the longer one is cut first. As in training."""
+BATCH_TOKENS = 1024
+
+
+class ClaimReader:
+    """Loads at its first pair and reads one batch at a time, off the event loop."""
+
+    def __init__(self, load: Callable[[], OnnxPairs] | None = None) -> None:
+        """`load` makes a classifier of three classes in the order of `Reading`."""
+        self._load = load or shipped
+        self._pairs: OnnxPairs | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    async def read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
+        """Return a reading for each pair; pairs of like length share a batch.
+
+        Raises:
+            SettingsError: weights or tokenizer cannot be read.
+        """
+        if not pairs:
+            return []
+        with self._lock:
+            self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="claim-reader")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, pairs)
+
+    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
+        self._pairs = self._pairs or self._load()
+        marks = self._pairs.marks(pairs)
+        raised = np.exp(marks - marks.max(axis=1, keepdims=True))
+        shares = raised / raised.sum(axis=1, keepdims=True)
+        return [(float(one[0]), float(one[1]), float(one[2])) for one in shares]
+
+
+def shipped() -> OnnxPairs:
+    """Load the weights of this package.
+
+    Raises:
+        SettingsError: they are not there.
+    """
+    return OnnxPairs(
+        WEIGHTS, packaged(*TOKENIZER), tokens=TOKENS, batch_tokens=BATCH_TOKENS, threads=2
+    )
