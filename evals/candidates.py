@@ -175,7 +175,7 @@ def accept(
     golden = golden.resolve()
     try:
         with locked(golden):
-            there = load_golden(golden) if golden.exists() else ()
+            there = lines_of(golden)
             if example not in there:
                 others = [each for each in there if not (replace and each.id == example.id)]
                 _refuse_twice(example, others)
@@ -187,6 +187,14 @@ def accept(
             hint="`--golden FILE` names another.",
         ) from error
     return Accepted(id=example.id, examples=len(there), version=version_of(there))
+
+
+def lines_of(golden: Path) -> tuple[Example, ...]:
+    """Return a golden set that may have to grow first: none, where there is no file or line.
+
+    Raises AssistantError, InputError.
+    """
+    return load_golden(golden) if golden.exists() and golden.read_bytes().strip() else ()
 
 
 def checked(line: Mapping[str, JsonValue]) -> Example:

@@ -67,7 +67,7 @@ _QUESTION = re.compile(
 )
 _PROSE = re.compile(
     r"^(?!(?:It|They|He|She|This|That|These|Those|Then|Otherwise|After that|If (?:it|they))\b)"
-    r"[A-Z][^|\n]*[a-z0-9)]\.$"
+    r"[A-Z][^|\n]*[\w%)]\.$"
 )
 """A sentence that says what it is about by itself."""
 _DEFINITION = re.compile(
@@ -154,10 +154,11 @@ class _Pages:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self.passages = passages
-        self._common = {
-            word for each in passages for word in re.findall(r"[^\W\d_]+", each.text)
-            if word.islower()
-        }  # fmt: skip
+        self._sentences = [
+            each.text[start:end] for each in passages for start, end in sentences(each.text)
+        ]
+        words = (word for each in passages for word in re.findall(r"[^\W\d_]+", each.text))
+        self._common = {"a", "an", "the"} | {word for word in words if word.islower()}
 
     def inner(self, sentence: str) -> str:
         """Return a sentence as it stands within another: a name keeps its capital."""
@@ -166,11 +167,7 @@ class _Pages:
 
     def elsewhere(self, said: str, region: str) -> bool:
         """Say whether a figure is also said where the region is not named."""
-        return any(
-            said in (sentence := each.text[start:end]) and region not in sentence
-            for each in self.passages
-            for start, end in sentences(each.text)
-        )
+        return any(said in each and region not in each for each in self._sentences)
 
 
 async def by_model(
@@ -290,7 +287,8 @@ async def propose(
 
     shown = list(passages)
     random.Random(seed).shuffle(shown)  # noqa: S311 - reproducible, not secret
-    for passage in shown:
+    # No more calls than lines are wanted: a model whose lines are all dropped costs that much.
+    for passage in shown[:count]:
         if done.by_model >= (count + 1) // 2:
             break
         reply = await by_model(
@@ -450,8 +448,8 @@ def _figures(passage: Passage) -> Iterator[tuple[str, str, str]]:
         plain = _PROSE.match(sentence) and not _NO_STATEMENT.search(sentence)
         if not SHORTEST <= len(sentence) <= LONGEST or not plain:
             continue
-        found = quantities(sentence)
-        if len(found) != 1 or found[0].kind not in _ASKED:
+        found = [each for each in quantities(sentence) if each.kind in _ASKED]
+        if len(found) != 1:
             continue
         said = found[0].said
         if sentence.count(said) == 1 and len(_NUMBER.findall(sentence)) == 1:

@@ -75,14 +75,14 @@ def synth(
     if out is not None:
         text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         write_file(text, out)
-    for why in failed:
-        console(error=True).print(visible(f"Not read: {why}"))
     if as_json:
         emit({
             "candidates": rows, "by_model": done.by_model, "cost_usd": done.cost_usd,
             "failed": failed,
         })  # fmt: skip
         return
+    for why in failed:
+        console(error=True).print(visible(f"Not read: {why}"))
     _table(done.candidates)
     spent = f", {done.by_model} by a model for ${done.cost_usd:.4f}" if done.by_model else ""
     console().print(f"{len(rows)} proposed{spent}; `antiphon eval accept ID` takes one.")
@@ -222,14 +222,13 @@ async def _synth(
 ) -> tuple[Proposed, list[str]]:
     import asyncio
 
-    from antiphon.evals.golden import load_golden
+    from antiphon.evals.candidates import lines_of
     from antiphon.evals.synth import passages_of, propose, read_folder
     from antiphon.graphs.declared import prepared
 
     async with opened(assistant) as runtime:
         services, turns = runtime.services, runtime.persistence.turns
-        path = golden or services.assistant.folder / services.assistant.golden
-        examples = load_golden(path) if path.exists() else ()
+        examples = lines_of(_golden(services.assistant, golden))
         failed: list[str] = []
         if corpus is not None:
             pages, failed = await asyncio.to_thread(read_folder, corpus, services.tokens)
@@ -263,7 +262,7 @@ async def _accept(
 
     async with _store(assistant) as (turns, form):
         candidate = await _undecided(turns, tenant, name)
-        path = golden or form.folder / form.golden
+        path = _golden(form, golden)
         done = accepted(path, candidate, edits, replace=replace)
         await turns.rule(tenant, name, "accepted")
         return done
@@ -298,6 +297,11 @@ async def _store(assistant: Path | None) -> AsyncIterator[tuple[SqlTurns, Assist
     form = chosen_assistant(settings, assistant)
     async with open_persistence(settings, data_folder(settings, form)) as persistence:
         yield persistence.turns, form
+
+
+def _golden(form: Assistant, given: Path | None) -> Path:
+    """Return the golden set: the one given, else the assistant's own."""
+    return given or form.folder / form.golden
 
 
 def _edits(text: str) -> Mapping[str, JsonValue]:

@@ -53,8 +53,9 @@ def test_accepting_appends_one_line_and_names_the_version(tmp_path: Path) -> Non
 
 
 def test_what_a_person_says_is_laid_over_the_line(tmp_path: Path) -> None:
-    """Keys within `expected` are changed one by one; the others stay."""
+    """Keys within `expected` are changed one by one, the others stay; an empty set may grow."""
     golden = tmp_path / "golden.jsonl"
+    golden.write_text("\n")
     accept(golden, candidate(), {"id": "mine", "expected": {"facts": ["31 January"]}})
     [example] = load_golden(golden)
     assert (example.id, example.expected.facts) == ("mine", (("31 January",),))
