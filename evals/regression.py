@@ -151,10 +151,7 @@ def gate(
     Raises:
         InputError: one of them is not a report, or they are not of the same assistant and examples.
     """
-    if not 0 <= threshold < 1:
-        raise InputError(
-            f"the threshold {threshold} is no drop of a mean", hint="0.05 is five percent."
-        )
+    check_threshold(threshold)
     (before, old), (now, new) = _read(baseline, "the baseline"), _read(current, "the current run")
     check_comparable(old, new)
     changed = new.changed(old)
@@ -192,6 +189,18 @@ def gate(
         regressions=tuple(sorted(worse, key=lambda each: each.difference)),
         improved=tuple(each.id for each in found if _beyond(each.difference, threshold)),
     )
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that everything passes.
+
+    Raises:
+        InputError: it is no share.
+    """
+    if not 0 <= threshold < 1:
+        raise InputError(
+            f"the threshold {threshold} is no drop of a mean", hint="0.05 is five percent."
+        )
 
 
 def admits(baseline: Mapping[str, object], now: Fingerprint) -> None:

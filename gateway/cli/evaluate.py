@@ -115,13 +115,14 @@ def gate(
     examples or of another assistant is refused. Make one with `antiphon eval run --save FILE`, for
     a model that varies with `--repeat 3` there and here.
     """
-    from antiphon.evals.regression import admits
+    from antiphon.evals.regression import admits, check_threshold
     from antiphon.evals.regression import gate as judge
 
     if report is not None and (golden is not None or repeat > 1):
         raise InputError(
             "--report is judged as it is", hint="--golden and --repeat are for a new run."
         )
+    check_threshold(threshold)
     before = _read(baseline)
     if report is not None:
         current = _read(report)
