@@ -1,9 +1,9 @@
 """Train the reader of claims: a three-way cross-encoder from the weights of MiniLM.
 
-    python -m antiphon.evals.training.reader --grounding DIR --retrieval DIR --out DIR
-    python -m antiphon.evals.training.reader --grounding DIR --retrieval DIR --without wiki --out DIR
+    python -m antiphon.evals.training.reader --grounding DIR --retrieval DIR --base DIR --out DIR
 
-The second leaves one group of files out and prints figures on every file it did not learn from.
+`--without GROUP` leaves one group of files out; figures are printed of every file that was not
+learnt from.
 Needs the extra `train`. Weights derive from SNLI (CC BY-SA 4.0), e-SNLI (MIT), counterfactually
 augmented SNLI (Apache-2.0), Breaking NLI (CC BY-SA 4.0), TaxiNLI/MultiNLI (C-UDA 1.0, OANC and
 others), ConjNLI (MIT), FeverSymmetric (CC BY-SA 3.0), CANNOT (CC BY-SA 4.0), WiCE (ODC-BY),
@@ -19,12 +19,17 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.evals.bench.measures import auroc
 from antiphon.evals.training.pairs import GROUPS, LABELS, Pair, labelled, learnt
 from antiphon.tools.models.claim_reader import TOKENS
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
 
 RATE, BATCH_TOKENS, WARMUP = 9e-5, 2560, 0.08
 KEPT = ("embeddings", "layer.0.")
@@ -62,7 +67,7 @@ def main() -> None:
     export(model, given.out)
 
 
-def train(pairs: Sequence[Pair], *, base: str, epochs: float):  # type: ignore[no-untyped-def]
+def train(pairs: Sequence[Pair], *, base: str, epochs: float) -> CrossEncoder:
     """Return a cross-encoder trained on the pairs; word vectors stay as they are."""
     import torch
     from sentence_transformers import CrossEncoder
@@ -77,14 +82,22 @@ def train(pairs: Sequence[Pair], *, base: str, epochs: float):  # type: ignore[n
     lengths = [len(one.evidence) + len(one.claim) for one in pairs]
     steps = [rows for number in range(int(np.ceil(epochs))) for rows in batches(lengths, number)]
     steps = steps[: int(len(steps) * epochs / np.ceil(epochs))]
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda at: min(
-        (at + 1) / (WARMUP * len(steps)), max(0.02, (len(steps) - at) / len(steps))))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser,
+        lambda at: min((at + 1) / (WARMUP * len(steps)), max(0.02, (len(steps) - at) / len(steps))),
+    )
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=0.05)
     network.train()
     began, lost = time.monotonic(), 0.0
     for at, rows in enumerate(steps, start=1):
-        fed = tokenizer([pairs[row].evidence for row in rows], [pairs[row].claim for row in rows],
-                        truncation=True, max_length=TOKENS, padding=True, return_tensors="pt")
+        fed = tokenizer(
+            [pairs[row].evidence for row in rows],
+            [pairs[row].claim for row in rows],
+            truncation=True,
+            max_length=TOKENS,
+            padding=True,
+            return_tensors="pt",
+        )
         loss = loss_of(network(**fed).logits, torch.tensor([pairs[row].label for row in rows]))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(free, 1.0)
@@ -114,7 +127,7 @@ def batches(lengths: Sequence[int], seed: int) -> list[list[int]]:
     return found
 
 
-def read(model, pairs: Sequence[Pair]) -> np.ndarray:  # type: ignore[no-untyped-def]
+def read(model: CrossEncoder, pairs: Sequence[Pair]) -> NDArray[np.float64]:
     """Return the three probabilities of each pair."""
     import torch
 
@@ -124,13 +137,18 @@ def read(model, pairs: Sequence[Pair]) -> np.ndarray:  # type: ignore[no-untyped
         for at in range(0, len(order), 32):
             rows = order[at : at + 32]
             fed = model.tokenizer(
-                [pairs[row].evidence for row in rows], [pairs[row].claim for row in rows],
-                truncation=True, max_length=TOKENS, padding=True, return_tensors="pt")
+                [pairs[row].evidence for row in rows],
+                [pairs[row].claim for row in rows],
+                truncation=True,
+                max_length=TOKENS,
+                padding=True,
+                return_tensors="pt",
+            )
             found[rows] = torch.softmax(model.model(**fed).logits, 1).numpy()
     return found
 
 
-def judge(model, rows: Sequence[Pair]) -> dict[str, float]:  # type: ignore[no-untyped-def]
+def judge(model: CrossEncoder, rows: Sequence[Pair]) -> dict[str, float]:
     """Return how well a file's rows are told apart."""
     marks = read(model, rows)
     label = np.array([row.label for row in rows])
@@ -145,7 +163,7 @@ def judge(model, rows: Sequence[Pair]) -> dict[str, float]:  # type: ignore[no-u
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def export(model, out: Path) -> None:  # type: ignore[no-untyped-def]
+def export(model: CrossEncoder, out: Path) -> None:
     """Write the weights as ONNX, and again with weights of eight bits."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -1,4 +1,4 @@
-"""The verifier that needs no model of its own: words, figures, negations, names, and embeddings.
+"""The verifier that ships: figures, conditions, names, negations, and a reader of both texts.
 
 Each sign has a verdict of its own and they are not added up: how much of a claim is covered says
 whether the evidence speaks of it, and nothing about whether it says the opposite. What is covered
@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from antiphon.tools.claims.conditions import dropped
 from antiphon.tools.claims.polarity import opposed
 from antiphon.tools.claims.quantities import Quantity, quantities
+from antiphon.tools.claims.reader import Reader, Reading
 from antiphon.tools.claims.verdict import Judgement
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.retrieval.analysis import primary, terms
@@ -35,8 +37,12 @@ SHARED, HEARD = 0.5, 4000
 """Share of words that no other language has, and characters by which a language is told."""
 ABOUT = 0.4
 """Share of a claim's words that a sentence must hold for its figures to be about the same."""
-READ = 24
+READ = 12
 """Sentences of the evidence that are embedded for a claim that words do not settle."""
+BORNE, DENIED = 0.7, 0.8
+"""Likelihoods from which the reader's word on support and denial counts."""
+DOUBTED = 0.5
+"""Likelihood of denial from which it counts where a negation or an opposite agrees with it."""
 MOST_CLAIMS, MOST_SENTENCES = 100, 400
 """Of an answer and of its evidence that are read: each claim is held against each sentence."""
 BEST = 3
@@ -48,6 +54,8 @@ _CALENDAR = frozenset(
 """Written like names and none: what holds on working days holds on a Tuesday."""
 NOUNS_LIKE_NAMES = frozenset({"de", "lb"})
 """Languages that write every noun as others write names."""
+READS = "en"
+"""The language of the reader."""
 _STEEP, _MIDDLE = 8.0, 0.55
 """Of the logistic curve from cover to the probability of support."""
 
@@ -59,12 +67,40 @@ class _Sentence:
     quantities: tuple[Quantity, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A claim and where the evidence speaks of it."""
+
+    claim: str
+    wanted: frozenset[str]
+    beside: str
+    """What else the answer says."""
+    verbatim: str
+    """The sentence that holds it word for word."""
+    covers: Mapping[int, float]
+    """How much of it each sentence of the evidence covers."""
+    order: tuple[int, ...]
+    """The sentences that cover most of it, best first."""
+    excerpt: str
+    """What of the evidence is read beside it."""
+
+
 class SignsVerifier:
     """Judges claims by signs that can be named."""
 
-    def __init__(self, embedder: Embedder | None = None, *, reads: str = "en") -> None:
-        """`embedder` recognises what is said in other words; `reads`: its language, `*` for all."""
+    def __init__(
+        self,
+        embedder: Embedder | None = None,
+        *,
+        reader: Reader | None = None,
+        reads: str = "en",
+    ) -> None:
+        """`embedder` finds what is said in other words; `reads`: its language, `*` for all.
+
+        `reader` tells what two texts say of each other, in English.
+        """
         self._embedder = embedder
+        self._reader = reader
         self._reads = reads
 
     async def judge(
@@ -79,11 +115,13 @@ class SignsVerifier:
         del said[MOST_CLAIMS:]
         foreign = primary(language) != theirs and self._reads != "*"
         likeness = await self._likeness(said, known, theirs)
+        cases = await paced(size, _cases, said, known, theirs, likeness)
+        read = await self._readings(cases, heard=theirs, spoken=language)
 
         def judged() -> tuple[Judgement, ...]:
             return tuple(
-                _judged(claim, known, theirs, foreign=foreign, cosines=cosines)
-                for claim, cosines in zip(said, likeness or [{}] * len(said), strict=True)
+                _judged(case, known, theirs, foreign=foreign, reading=reading)
+                for case, reading in zip(cases, read, strict=True)
             )
 
         return (
@@ -93,6 +131,17 @@ class SignsVerifier:
                 for claim in beyond
             ),
         )
+
+    async def _readings(
+        self, cases: Sequence[_Case], *, heard: str, spoken: str
+    ) -> list[Reading | None]:
+        """Return what the reader says of each claim, None of those that it need not or cannot."""
+        if self._reader is None or heard != READS or primary(spoken) != READS:
+            return [None] * len(cases)
+        asked = [case for case in cases if case.excerpt and not case.verbatim]
+        found = await self._reader.read([(case.excerpt, case.claim) for case in asked])
+        by_case = {id(case): reading for case, reading in zip(asked, found, strict=True)}
+        return [by_case.get(id(case)) for case in cases]
 
     async def _likeness(
         self, claims: Sequence[str], known: Sequence[_Sentence], language: str
@@ -150,28 +199,61 @@ def _settled(wanted: set[str], known: Sequence[_Sentence]) -> bool:
     return any(_share(wanted, one) >= SURE for one in known)
 
 
-def _judged(
+def _cases(
+    claims: Sequence[str],
+    known: Sequence[_Sentence],
+    language: str,
+    likeness: Sequence[Mapping[int, float]],
+) -> list[_Case]:
+    """Find where the evidence speaks of each claim."""
+    return [
+        _case(claim, " ".join((*claims[:at], *claims[at + 1 :])), known, language, cosines)
+        for at, (claim, cosines) in enumerate(
+            zip(claims, likeness or [{}] * len(claims), strict=True)
+        )
+    ]
+
+
+def _case(
     claim: str,
+    beside: str,
+    known: Sequence[_Sentence],
+    language: str,
+    cosines: Mapping[int, float],
+) -> _Case:
+    wanted = frozenset(terms(claim, language))
+    covers = {at: max(_share(wanted, one), cosines.get(at, 0.0)) for at, one in enumerate(known)}
+    order = tuple(sorted(covers, key=lambda at: -covers[at])[:BEST])
+    bare = claim.rstrip(" .!")
+    return _Case(
+        claim=claim,
+        wanted=wanted,
+        beside=beside,
+        verbatim=next((one.text for one in known if bare and bare in one.text), ""),
+        covers=covers,
+        order=order,
+        excerpt=" ".join(" ".join(known[at].text.split()) for at in sorted(order)),
+    )
+
+
+def _judged(
+    case: _Case,
     known: Sequence[_Sentence],
     language: str,
     *,
     foreign: bool,
-    cosines: dict[int, float],
+    reading: Reading | None,
 ) -> Judgement:
-    wanted = set(terms(claim, language))
+    claim, order = case.claim, case.order
     # A language is easily misheard in a few words: who shares most of them speaks the same.
-    foreign = foreign and not any(_share(wanted, one) >= SHARED for one in known)
-    covers = {at: max(_share(wanted, one), cosines.get(at, 0.0)) for at, one in enumerate(known)}
-    for one in known:
-        if claim.rstrip(" .!") in one.text:
-            return Judgement(
-                claim=claim, verdict="supported", reason="it stands there word for word",
-                quote=one.text, supported=1.0,
-            )  # fmt: skip
-    order = sorted(covers, key=lambda at: -covers[at])[:BEST]
-    best = known[order[0]] if order else None
-    cover = covers[order[0]] if order else 0.0
-    clash = _clash(claim, known, order if not foreign else list(covers), covers, foreign=foreign)
+    foreign = foreign and not any(_share(case.wanted, one) >= SHARED for one in known)
+    if case.verbatim:
+        return Judgement(
+            claim=claim, verdict="supported", reason="it stands there word for word",
+            quote=case.verbatim, supported=1.0,
+        )  # fmt: skip
+    where = list(case.covers) if foreign else order
+    clash = _clash(claim, known, where, case.covers, foreign=foreign)
     if clash is not None:
         why, quote = clash
         return Judgement(
@@ -182,33 +264,75 @@ def _judged(
             claim=claim, verdict="unverified", supported=0.5, contradicted=0.1,
             reason="the evidence is in another language, and its figures agree",
         )  # fmt: skip
-    for at in order:
-        why = opposed(claim, known[at].text, language=language)
+    denied = _denied(case, known, language, reading)
+    if denied is not None:
+        return denied
+    return _found(case, known, language, reading)
+
+
+def _denied(
+    case: _Case, known: Sequence[_Sentence], language: str, reading: Reading | None
+) -> Judgement | None:
+    """Return what the evidence says against a claim, None where it says nothing against it."""
+    for at in case.order:
+        why = opposed(case.claim, known[at].text, language=language)
         if not why:
-            if _share(wanted, known[at]) >= SURE:
+            if _share(case.wanted, known[at]) >= SURE:
                 break
             continue
+        if reading is not None and reading[1] < DOUBTED:
+            continue
         return Judgement(
-            claim=claim, verdict="contradicted", reason=why, quote=known[at].text, contradicted=0.75
-        )
+            claim=case.claim, verdict="contradicted", reason=why, quote=known[at].text,
+            contradicted=0.75 if reading is None else max(0.75, reading[1]),
+        )  # fmt: skip
+    if reading is not None and reading[1] >= DENIED:
+        return Judgement(
+            claim=case.claim, verdict="contradicted", reason="it reads as the opposite",
+            quote=known[case.order[0]].text, contradicted=reading[1], supported=reading[0],
+        )  # fmt: skip
+    return None
+
+
+def _found(
+    case: _Case, known: Sequence[_Sentence], language: str, reading: Reading | None
+) -> Judgement:
+    """Return how far the evidence speaks of a claim that nothing speaks against."""
+    claim, order = case.claim, case.order
+    cover = case.covers[order[0]] if order else 0.0
+    quote = known[order[0]].text if order else ""
     likely = 1 / (1 + math.exp(-_STEEP * (cover - _MIDDLE)))
-    quote = best.text if best is not None else ""
+    against = 0.05 if cover >= SURE else 0.15
+    if reading is not None:
+        likely, against = (likely + reading[0]) / 2, reading[1]
     missing = "" if primary(language) in NOUNS_LIKE_NAMES else _missing(claim, known)
     if missing:
         return Judgement(
-            claim=claim, verdict="not found", quote=quote, supported=likely / 3, contradicted=0.3,
-            reason=f"{missing} is not in the evidence",
+            claim=claim, verdict="not found", quote=quote, supported=likely / 3,
+            contradicted=max(0.3, against), reason=f"{missing} is not in the evidence",
         )  # fmt: skip
-    if cover < (HINTED if _agrees(claim, known, order) else FOUND):
+    for at in order:
+        left = dropped(claim, known[at].text, beside=case.beside, language=language)
+        if left is not None:
+            return Judgement(
+                claim=claim, verdict="not found" if left.strict else "unsure",
+                quote=known[at].text, supported=likely / 2, contradicted=max(0.3, against),
+                reason=f'the evidence says so only "{left.condition}"',
+            )  # fmt: skip
+    borne = reading is not None and reading[0] >= BORNE
+    if cover < (HINTED if borne or _agrees(claim, known, order) else FOUND):
         return Judgement(
-            claim=claim, verdict="not found", supported=likely, contradicted=0.1,
+            claim=claim, verdict="not found", supported=likely, contradicted=against,
             reason="the evidence says nothing of it",
         )  # fmt: skip
-    sure = cover >= SURE
+    sure = cover >= SURE or borne
     return Judgement(
         claim=claim, verdict="supported" if sure else "unsure", quote=quote, supported=likely,
-        contradicted=0.05 if sure else 0.15,
-        reason="its words are there" if sure else "the evidence says something like it",
+        contradicted=against,
+        reason=(
+            "the evidence says so in other words" if borne and cover < SURE
+            else "its words are there" if sure else "the evidence says something like it"
+        ),
     )  # fmt: skip
 
 
@@ -216,7 +340,7 @@ def _clash(
     claim: str,
     known: Sequence[_Sentence],
     places: Sequence[int],
-    covers: dict[int, float],
+    covers: Mapping[int, float],
     *,
     foreign: bool,
 ) -> tuple[str, str] | None:
