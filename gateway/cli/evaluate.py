@@ -190,7 +190,7 @@ async def _opened_quietly(assistant: Path | None) -> AsyncIterator[Runtime]:
 
 
 def _saved(report: Mapping[str, object]) -> str:
-    """Write a line a figure and a line a row, so that a diff of two reports can be read."""
+    """Write a line a figure and a line a row, so that a row is found by its id."""
     rows = cast("Sequence[object]", report["rows"])
     listed = ",\n".join(f"  {json.dumps(row)}" for row in rows)
     parts = [f" {json.dumps(n)}: {json.dumps(value)}" for n, value in report.items() if n != "rows"]

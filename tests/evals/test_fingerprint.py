@@ -175,6 +175,15 @@ async def test_each_example_has_a_hash_of_what_it_asks_and_expects() -> None:
     assert now.golden != before.golden
 
 
+def test_a_key_left_out_is_no_part_of_an_example() -> None:
+    """A release that knows more keys makes no other golden set of it."""
+    plain = an_example("a")
+    told = plain.model_copy(update={"reference": ""})
+    assert content_hash(told) == content_hash(plain)
+    assert content_hash(plain.model_copy(update={"reference": "No."})) != content_hash(plain)
+    assert "reference" not in plain.model_dump(exclude_defaults=True)
+
+
 def test_how_a_line_is_written_is_no_part_of_an_example() -> None:
     """A string is a list of one, a message its own role; keys come in any order."""
     long = Example.model_validate(

@@ -70,7 +70,7 @@ def edited(bot: Path) -> Iterator[Edit]:
 
 
 def test_a_saved_report_has_a_line_a_row_and_names_what_it_was_made_with(base: Path) -> None:
-    """So that a diff of two baselines shows the examples that differ."""
+    """So that a row is found by its id."""
     text = base.read_text("utf-8")
     report = json.loads(text)
     rows = [line for line in text.split("\n") if line.lstrip().startswith('{"id"')]
