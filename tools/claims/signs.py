@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -19,13 +19,14 @@ from antiphon.tools.claims.conditions import dropped
 from antiphon.tools.claims.polarity import opposed
 from antiphon.tools.claims.quantities import Quantity, quantities
 from antiphon.tools.claims.reader import Reader, Reading
-from antiphon.tools.claims.verdict import Judgement
+from antiphon.tools.claims.split import parts
+from antiphon.tools.claims.verdict import Judgement, Verdict
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.retrieval.analysis import primary, terms
 from antiphon.tools.retrieval.citations import MARKERS
 from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.passages import Embedder
-from antiphon.tools.retrieval.sentences import sentences
+from antiphon.tools.retrieval.sentences import HEADING, MARKER, sentences
 
 SURE = 0.8
 """Cover from which a claim without any other sign is supported."""
@@ -54,6 +55,9 @@ _CALENDAR = frozenset(
 """Written like names and none: what holds on working days holds on a Tuesday."""
 NOUNS_LIKE_NAMES = frozenset({"de", "lb"})
 """Languages that write every noun as others write names."""
+WORST: tuple[Verdict, ...] = ("contradicted", "not found", "unverified", "unsure", "supported")
+LONGEST_LEAD = 200
+"""Characters of a line that introduces items."""
 READS = "en"
 """The language of the reader."""
 _STEEP, _MIDDLE = 8.0, 0.55
@@ -63,6 +67,9 @@ _STEEP, _MIDDLE = 8.0, 0.55
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sentence:
     text: str
+    """As it stands there."""
+    read: str
+    """With what introduces it: an item of a list says nothing without the line above."""
     terms: frozenset[str]
     quantities: tuple[Quantity, ...]
 
@@ -114,18 +121,23 @@ class SignsVerifier:
         beyond = said[MOST_CLAIMS:]
         del said[MOST_CLAIMS:]
         foreign = primary(language) != theirs and self._reads != "*"
-        likeness = await self._likeness(said, known, theirs)
-        cases = await paced(size, _cases, said, known, theirs, likeness)
+        whole = await paced(size, _in_parts, said, known)
+        things = [thing for things in whole for thing in things]
+        likeness = await self._likeness(things, known, theirs)
+        cases = await paced(size, _cases, things, known, theirs, likeness)
         read = await self._readings(cases, heard=theirs, spoken=language)
 
-        def judged() -> tuple[Judgement, ...]:
-            return tuple(
+        def judged() -> Iterator[Judgement]:
+            found = [
                 _judged(case, known, theirs, foreign=foreign, reading=reading)
                 for case, reading in zip(cases, read, strict=True)
-            )
+            ]
+            for claim, things in zip(said, whole, strict=True):
+                yield _together(claim, found[: len(things)])
+                del found[: len(things)]
 
         return (
-            *await paced(size, judged),
+            *await paced(size, lambda: tuple(judged())),
             *(
                 Judgement(claim=claim, verdict="not found", reason="too many claims at once")
                 for claim in beyond
@@ -169,6 +181,31 @@ class SignsVerifier:
         ]
 
 
+def _in_parts(claims: Sequence[str], known: Sequence[_Sentence]) -> list[tuple[str, ...]]:
+    """Return the things that each claim says; what stands there word for word is one."""
+    return [(claim,) if _standing(claim, known) else parts(claim) for claim in claims]
+
+
+def _standing(claim: str, known: Sequence[_Sentence]) -> str:
+    """Return the sentence that holds a claim word for word."""
+    bare = claim.rstrip(" .!")
+    return next((one.text for one in known if bare and bare in one.read), "")
+
+
+def _together(claim: str, found: Sequence[Judgement]) -> Judgement:
+    """Return the judgement of a claim: that of the worst of the things it says."""
+    worst = min(found, key=lambda one: (WORST.index(one.verdict), one.supported))
+    if len(found) == 1:
+        return worst if worst.claim == claim else replace(worst, claim=claim)
+    return replace(
+        worst,
+        claim=claim,
+        reason=f'{worst.reason}: "{worst.claim}"',
+        supported=min(one.supported for one in found),
+        contradicted=max(one.contradicted for one in found),
+    )
+
+
 def _read(evidence: Sequence[str], language: str) -> list[_Sentence]:
     every = (one for text in evidence for one in _sentences(text, language))
     return list(islice(every, MOST_SENTENCES))
@@ -177,11 +214,25 @@ def _read(evidence: Sequence[str], language: str) -> list[_Sentence]:
 @lru_cache(maxsize=256)
 def _sentences(text: str, language: str) -> tuple[_Sentence, ...]:
     """Read a text once: pages come back turn after turn."""
-    parts = (text[slice(*span)] for span in islice(sentences(text), MOST_SENTENCES))
-    return tuple(
-        _Sentence(text=part, terms=frozenset(terms(part, language)), quantities=quantities(part))
-        for part in parts
-    )
+    found: list[_Sentence] = []
+    lead = ""
+    for start, end in islice(sentences(text), MOST_SENTENCES):
+        said = text[start:end]
+        line = text.rfind("\n", 0, start) + 1
+        item = MARKER.match(text, line) is not None
+        read = f"{lead} {said}" if item and lead else said
+        if not item:
+            heads = HEADING.match(text, line) is not None or said.endswith((":", "："))
+            lead = said if heads and len(said) <= LONGEST_LEAD else ""
+        found.append(
+            _Sentence(
+                text=said,
+                read=read,
+                terms=frozenset(terms(read, language)),
+                quantities=quantities(read),
+            )
+        )
+    return tuple(found)
 
 
 _heard = lru_cache(maxsize=256)(detect)
@@ -224,15 +275,14 @@ def _case(
     wanted = frozenset(terms(claim, language))
     covers = {at: max(_share(wanted, one), cosines.get(at, 0.0)) for at, one in enumerate(known)}
     order = tuple(sorted(covers, key=lambda at: -covers[at])[:BEST])
-    bare = claim.rstrip(" .!")
     return _Case(
         claim=claim,
         wanted=wanted,
         beside=beside,
-        verbatim=next((one.text for one in known if bare and bare in one.text), ""),
+        verbatim=_standing(claim, known),
         covers=covers,
         order=order,
-        excerpt=" ".join(" ".join(known[at].text.split()) for at in sorted(order)),
+        excerpt=" ".join(" ".join(known[at].read.split()) for at in sorted(order)),
     )
 
 
@@ -275,7 +325,7 @@ def _denied(
 ) -> Judgement | None:
     """Return what the evidence says against a claim, None where it says nothing against it."""
     for at in case.order:
-        why = opposed(case.claim, known[at].text, language=language)
+        why = opposed(case.claim, known[at].read, language=language)
         if not why:
             if _share(case.wanted, known[at]) >= SURE:
                 break
@@ -312,7 +362,7 @@ def _found(
             contradicted=max(0.3, against), reason=f"{missing} is not in the evidence",
         )  # fmt: skip
     for at in order:
-        left = dropped(claim, known[at].text, beside=case.beside, language=language)
+        left = dropped(claim, known[at].read, beside=case.beside, language=language)
         if left is not None:
             return Judgement(
                 claim=claim, verdict="not found" if left.strict else "unsure",
@@ -370,7 +420,7 @@ def _agrees(claim: str, known: Sequence[_Sentence], places: Sequence[int]) -> bo
 
 def _missing(claim: str, known: Sequence[_Sentence]) -> str:
     """Return a name of the claim that stands nowhere in the evidence."""
-    there = " ".join(sentence.text for sentence in known).lower()
+    there = " ".join(sentence.read for sentence in known).lower()
     for match in _NAME.finditer(claim):
         name = match.group().removesuffix("'s").removesuffix("’s")
         if name.lower() not in there and name.lower() not in _CALENDAR:

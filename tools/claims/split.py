@@ -29,6 +29,27 @@ def claims_of(answer: str) -> tuple[Span, ...]:
     )
 
 
+_JOINT = re.compile(
+    r"(?:;\s+|,\s+(?:and|but|while|whereas|yet|so|und|aber|während|sondern)\s+|\s+(?:but|aber)\s+)"
+    r"(?=(?:we|you|it|they|he|she|i|this|that|these|those|there|the|a|an|your|our|their|its|his|her"
+    r"|wir|sie|ihr|es|er|ich|das|die|der|dies|diese|ein|eine|unser|unsere|ihre)\b)",
+    re.IGNORECASE,
+)
+"""Where a second thing is said: the next words begin a sentence of their own."""
+
+
+def parts(claim: str) -> tuple[str, ...]:
+    """Return the things that one sentence says, each enough to be held against evidence."""
+    found: list[str] = []
+    at = 0
+    for match in _JOINT.finditer(claim):
+        said, rest = claim[at : match.start()], claim[match.end() :]
+        if min(len(set(terms(said))), len(set(terms(rest)))) >= FEWEST_WORDS:
+            found.append(said)
+            at = match.end()
+    return (*found, claim[at:])
+
+
 def _claims(said: str) -> bool:
     if said.endswith(NO_CLAIM) or _OFFER.match(said):
         return False
