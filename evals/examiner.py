@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from antiphon.evals.reading import ALIKE, UNLIKE, Comparer, Reading, graded, plain
+from antiphon.evals.reading import Comparer, Reading, graded, plain
 from antiphon.evals.sample import Sample
 from antiphon.tools.claims import Judgement, Verdict, Verifier, claims_of
 from antiphon.tools.retrieval import Embedder
@@ -22,18 +22,22 @@ WORTH: dict[Verdict, float] = {"supported": 1.0, "unverified": 0.95, "unsure": 0
 """What a verdict is worth as support; of the others how likely the verifier finds it."""
 DOUBT, SURE = 0.35, 0.9
 """Chances of a contradiction that count as none and as one."""
+DISPUTED, TURNED = 0.8, 0.6
+"""What a denial by the evidence counts, and one of the reference by the answer."""
+LIKELY, SAME = 0.25, 0.55
+"""Cosines of a claim and the reference that count as nothing and as the same in other words."""
+Sign = tuple[float, str]
+"""How strong a sign is that something else is said, and why."""
 KEPT = 64
 """Answers whose findings are remembered: the metrics of one ask for them at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One claim of an answer: how far it is borne out and denied, by evidence or reference."""
+    """One claim of an answer, and how far evidence or reference bear it out."""
 
     text: str
     support: float
-    contradiction: float
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +45,16 @@ class Findings:
     """What an answer claims."""
 
     claims: tuple[Claim, ...]
-    missed: tuple[Claim, ...]
-    """The reference's claims, held against the answer."""
+    denials: tuple[Sign, ...]
+    """The strongest denial by the reference, by the evidence, and of the reference by the answer.
+
+    The last two count less: evidence speaks of other things too, and an answer in other words is
+    read less surely than a reference."""
 
     @property
     def support(self) -> float:
         """How far its claims are borne out; what claims nothing rests on nothing."""
         return sum(one.support for one in self.claims) / (len(self.claims) or 1)
-
-    @property
-    def denied(self) -> tuple[float, str]:
-        """How surely something it says is denied, and why."""
-        marks = [(one.contradiction, one.reason) for one in (*self.claims, *self.missed)]
-        return max(marks, default=(0.0, ""))
 
 
 class Examiner:
@@ -95,22 +96,19 @@ class Examiner:
         if reference and answer.strip():
             back = await self._judged(claims_in(reference[0]), [answer], "en")
         near = await self._near(claims, reference)
+        both = tuple(zip(grounds, wanted, strict=True))
         return Findings(
             claims=tuple(
-                _claim(text, *both, alike)
-                for text, both, alike in zip(
-                    claims, zip(grounds, wanted, strict=True), near, strict=True
-                )
+                Claim(text=text, support=_support(pair, alike))
+                for text, pair, alike in zip(claims, both, near, strict=True)
             ),
-            missed=tuple(
-                Claim(
-                    text=one.claim,
-                    support=_worth(one),
-                    contradiction=graded(one.contradicted, DOUBT, SURE),
-                    reason=_why(one),
+            denials=tuple(
+                max(signs, default=(0.0, ""))
+                for signs in (
+                    [_denial(theirs) for _, theirs in both],
+                    [_denial(own, (1 - _worth(theirs)) * DISPUTED) for own, theirs in both],
+                    [_denial(one, TURNED) for one in back],
                 )
-                for one in back
-                if one is not None
             ),
         )
 
@@ -129,7 +127,7 @@ class Examiner:
         vectors = await self._embedder.embed([*claims, *parts, *reference])
         mine, theirs = vectors[: len(claims)], vectors[len(claims) :]
         return [
-            graded(max(sum(map(operator.mul, one, each)) for each in theirs), UNLIKE, ALIKE)
+            graded(max(sum(map(operator.mul, one, each)) for each in theirs), LIKELY, SAME)
             for one in mine
         ]
 
@@ -141,30 +139,24 @@ def claims_in(text: str) -> list[str]:
     return found or [one for one in every if not one.endswith("?")]
 
 
-def _claim(text: str, grounds: Judgement | None, wanted: Judgement | None, alike: float) -> Claim:
-    known = [one for one in (grounds, wanted) if one is not None]
-    support = max((_worth(one) for one in known), default=0.0)
-    # What says the same as the reference in other words is borne out by it.
-    if wanted is not None and wanted.verdict != "contradicted":
-        support = max(support, alike)
-    denials = []
-    if wanted is not None:
-        denials.append((graded(wanted.contradicted, DOUBT, SURE), _why(wanted)))
-    if grounds is not None:
-        excused = _worth(wanted) if wanted is not None else 0.0
-        denials.append((graded(grounds.contradicted, DOUBT, SURE) * (1 - excused), _why(grounds)))
-    contradiction, reason = max(denials, default=(0.0, ""))
-    return Claim(text=text, support=support, contradiction=contradiction, reason=reason)
+def _support(pair: tuple[Judgement | None, Judgement | None], alike: float) -> float:
+    """Return how far a claim is borne out; what says the same in other words is, by meaning."""
+    grounds, wanted = pair
+    if wanted is not None and wanted.verdict == "contradicted":
+        alike = 0.0
+    return max(_worth(grounds), _worth(wanted), alike)
 
 
-def _worth(one: Judgement) -> float:
-    if one.verdict == "contradicted":
+def _denial(one: Judgement | None, times: float = 1.0) -> Sign:
+    if one is None:
+        return 0.0, ""
+    return times * graded(one.contradicted, DOUBT, SURE), f"{one.claim!r}: {one.reason}"
+
+
+def _worth(one: Judgement | None) -> float:
+    if one is None or one.verdict == "contradicted":
         return 0.0
     return max(WORTH.get(one.verdict, 0.0), one.supported)
-
-
-def _why(one: Judgement) -> str:
-    return f"{one.claim!r}: {one.reason}"
 
 
 class _Once(Generic[Found]):

@@ -27,6 +27,7 @@ _SMALL = _ONES | {
     "zwei": 2, "drei": 3, "vier": 4, "fünf": 5, "sechs": 6, "sieben": 7, "acht": 8, "neun": 9,
     "zehn": 10, "elf": 11, "zwölf": 12, "zwanzig": 20, "dreißig": 30, "vierzig": 40,
     "fünfzig": 50, "sechzig": 60, "neunzig": 90, "hundert": 100,
+    "twice": 2, "thrice": 3, "zweimal": 2, "dreimal": 3,
 } | _TENS  # fmt: skip
 _TEN, _ONE = "|".join(_TENS), "|".join(_ONES)
 _ANY = "|".join(sorted(_SMALL, key=len, reverse=True))
@@ -73,6 +74,16 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] =
             re.IGNORECASE,
         ),
         lambda m: _part(0.75 if m[2] else _SHARES[(m[1] or "half").lower()], m[3]),
+    ),
+    (
+        re.compile(
+            r"\b(\d{1,2})(:\d{2})?(\s*(?:-|–|to|and|until)\s*)(\d{1,2})(:\d{2})? ?([ap]m)\b"
+        ),
+        lambda m: (
+            f"{m[1]}{m[2] or ''} {m[6]}{m[3]}{m[4]}{m[5] or ''} {m[6]}"
+            if int(m[1]) < int(m[4])
+            else m[0]
+        ),
     ),
     (
         re.compile(rf"\b(\d{{1,2}}|{_ANY}) (?:o'clock )?in the (morning|evening|afternoon)\b"),

@@ -9,6 +9,7 @@ step in reasoning, tone, and a denial that has neither figure nor negation nor a
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -286,10 +287,15 @@ class FactualAccuracy:
 
 
 async def denial(examiner: Examiner, sample: Sample) -> tuple[float, str]:
-    """Return how surely something of the answer is denied by evidence or reference, and why."""
+    """Return how surely something of the answer is denied by evidence or reference, and why.
+
+    Each sign alone may err; what several say is surer.
+    """
     reading = await examiner.reading(sample)
     findings = await examiner.findings(sample)
-    return max((findings.denied, *reading.turned_round), default=(0.0, ""))
+    signs = [sign for sign in (*findings.denials, *reading.turned_round) if sign[0]]
+    doubt = math.prod(1 - strength for strength, _ in signs)
+    return 1 - doubt, max(signs, default=(0.0, ""))[1]
 
 
 class Helpfulness:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -165,6 +166,8 @@ class Comparer:
         core, covered, changed = await self._coverage(said, question, wanted, alike)
         if changed:
             signs.append(changed)
+        if logic := _other_logic(said, wanted):
+            signs.append(logic)
         if wanted:
             right = None if stance is None else float(stance[0])
             core = _weighed([(2.0, share), (2.0, right), (1.0, core)])
@@ -266,6 +269,34 @@ def _repeated(said: str, wanted: str) -> float:
     return graded(len(mine & theirs) / len(mine) if mine else 0.0, OWN_WORDS, ITS_WORDS)
 
 
+_LOGIC = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        not no never none nothing nobody neither nor cannot without only except unless always
+        before after until must may any all every instead more less most least first last
+        """,
+    )
+)
+
+
+def _other_logic(said: str, wanted: str) -> tuple[float, str] | None:
+    """Return the small word that turns the reference's own sentence into another, if there is one.
+
+    "Only on weekdays" is not "except on weekdays"; an answer in other words may use any.
+    """
+    repeated = _repeated(said, wanted)
+    mine, theirs = (
+        Counter(word for word in words(text) if word in _LOGIC) for text in (said, wanted)
+    )
+    more, less = mine - theirs, theirs - mine
+    if not wanted or not repeated or not more:
+        return None
+    word = next(iter(more))
+    where = f" where the reference says {next(iter(less))}" if less else ""
+    return 0.5 * repeated, f"says {word}{where}"
+
+
 def _figures_said(
     wanted: Sequence[Figure], missing: Sequence[Figure], known: Sequence[Figure]
 ) -> float | None:
@@ -335,7 +366,7 @@ def _signs(
         if rival is not None:
             found.append((0.95, f"{one.said} where the reference says {rival.said}"))
         elif lacking([one], there):
-            found.append((0.8, f"{one.said} stands nowhere"))
+            found.append((0.8 if one.kind else 0.5, f"{one.said} stands nowhere"))
         elif wanted and missing:
             found.append((0.6, f"{one.said} is a figure of something else"))
     for one, other in turned(mine, expected):
@@ -345,8 +376,11 @@ def _signs(
     return found
 
 
+_POSSESSIVE = re.compile(r"['’]s?\Z")
+
+
 def _names(text: str) -> set[str]:
-    found = {match.group().rstrip("'’s").lower() for match in _NAME.finditer(text)}
+    found = {_POSSESSIVE.sub("", match.group()).lower() for match in _NAME.finditer(text)}
     return {name for name in found if name not in _CALENDAR}
 
 
@@ -357,7 +391,7 @@ def _other_names(
     beside = _spread(f"{question} {wanted}")
     others = [name for name in sorted(_names(said)) if name not in beside]
     there = " ".join(evidence).lower()
-    others = [name for name in others if re.search(rf"(?<!\w){re.escape(name)}", there)]
+    others = [name for name in others if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", there)]
     lost = sorted(_names(wanted) - _spread(said))
     if not others:
         return []

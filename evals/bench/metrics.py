@@ -41,6 +41,8 @@ class Answer:
     good: bool
     scores: Mapping[str, float]
     """Per metric, and `overall`."""
+    errors: int = 0
+    """Metrics that could not be computed, which are left out of `overall`."""
 
 
 async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str, object]:
@@ -88,6 +90,7 @@ async def _judged(
         kind=str(one["kind"]),
         good=bool(one["good"]),
         scores={**found.scores, "overall": found.overall},
+        errors=len(found.metrics) - len(found.scores),
     )
 
 
@@ -110,6 +113,7 @@ def _figures(answers: Sequence[Answer]) -> dict[str, float]:
     figures: dict[str, float] = {
         "questions": len({one.row for one in answers}),
         "answers": len(answers),
+        "errors": sum(one.errors for one in answers),
     }
     overall = told(answers)
     if overall is not None:

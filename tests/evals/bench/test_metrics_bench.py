@@ -59,6 +59,7 @@ async def test_the_bench_reports_kinds_and_metrics(tmp_path: Path) -> None:
     figures = report["figures"]
     assert figures["questions"] == 1
     assert figures["answers"] == 4
+    assert figures["errors"] == 0
     assert figures["told"] == 1.0
     assert figures["told:numbers_changed"] == figures["told:empty_promise"] == 1.0
     assert -0.01 <= figures["paraphrase_gap"] < 0.2
