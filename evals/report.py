@@ -164,6 +164,9 @@ class Report:
     recommendations: tuple[str, ...]
     rows: tuple[Row, ...]
     """A row for each time an example was asked."""
+    evaluators: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+    """Of each that the assistant declares beside the five: its weight, and how far people agree
+    with it, or that it was never calibrated."""
     fingerprint: Fingerprint | None = None
     """What was judged and on which examples; None where the report is of no assistant's run."""
 

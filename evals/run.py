@@ -16,10 +16,11 @@ from langgraph.store.memory import InMemoryStore
 
 from antiphon.evals.fingerprint import Fingerprint, fingerprint
 from antiphon.evals.golden import Example
-from antiphon.evals.metrics import Deed, Evaluator, Sample, five
+from antiphon.evals.judges import jury_of, said_of
+from antiphon.evals.metrics import Deed, Evaluator, Sample
 from antiphon.evals.report import Report, Row, Took, summarise
 from antiphon.evals.retrieved import Reading, cited, figures, retrieved
-from antiphon.evals.score import evaluate
+from antiphon.evals.score import WEIGHTS, evaluate
 from antiphon.graphs.persistence import Persistence, serializer, storage_errors
 from antiphon.graphs.runtime import Runtime, converse
 from antiphon.graphs.services import Services
@@ -28,8 +29,6 @@ from antiphon.graphs.turns import Turn
 from antiphon.nodes.state import Context
 from antiphon.tools.cache import CachedAnswer
 from antiphon.tools.errors import AntiphonError, InputError
-from antiphon.tools.models.embeddings import ENGLISH
-from antiphon.tools.privacy.detect import PatternDetector
 from antiphon.tools.telemetry import Alert, Telemetry, TurnRecord
 from antiphon.tools.turns.database import SqliteDatabase
 from antiphon.tools.turns.store import SqlTurns
@@ -57,13 +56,9 @@ async def run_golden(
     # what is wrong with it will show in the examples.
     with suppress(AntiphonError):
         await services.knowledge.search("anything", tenant=tenant, limit=1)
-    jury = five(
-        services.embedder,
-        PatternDetector(),
-        allowed_links=services.assistant.guards.allowed_links,
-        verifier=services.verifier,
-        reads="en" if services.embedder.name == ENGLISH else "*",
-    )
+    declared = jury_of(runtime.settings, services)
+    agreements = said_of(declared, services.assistant.folder)
+    jury = [each.evaluator if each.name in WEIGHTS else each for each in declared]
     made_with = await fingerprint(services, examples, jury=jury, tenant=tenant)
     if admit is not None:
         admit(made_with)
@@ -78,7 +73,7 @@ async def run_golden(
         progress=progress,
         read=lambda turn: retrieved(talk, turn, context),
     )
-    return replace(report, fingerprint=made_with)
+    return replace(report, fingerprint=made_with, evaluators=agreements)
 
 
 def rehearsal(services: Services) -> Conversations:

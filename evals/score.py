@@ -43,10 +43,14 @@ class Evaluation:
 
 
 async def evaluate(sample: Sample, evaluators: Sequence[Evaluator]) -> Evaluation:
-    """Run all metrics at once and weigh them; check what was asserted beside them."""
+    """Run all metrics at once and weigh them; check what was asserted beside them.
+
+    An evaluator that is none of the five weighs what its `weight` says, without one nothing.
+    """
     found = await asyncio.gather(*(_judge(each, sample) for each in evaluators))
     metrics = {each.name: result for each, result in zip(evaluators, found, strict=True)}
-    return Evaluation(overall=overall(metrics), metrics=metrics, assertions=check(sample))
+    weights = {**{each.name: getattr(each, "weight", 0.0) for each in evaluators}, **WEIGHTS}
+    return Evaluation(overall=overall(metrics, weights), metrics=metrics, assertions=check(sample))
 
 
 async def _judge(evaluator: Evaluator, sample: Sample) -> Score | MetricError:
@@ -56,10 +60,12 @@ async def _judge(evaluator: Evaluator, sample: Sample) -> Score | MetricError:
         return MetricError(metric=evaluator.name, error=f"{type(error).__name__}: {error}")
 
 
-def overall(metrics: Mapping[str, Score | MetricError]) -> float:
+def overall(
+    metrics: Mapping[str, Score | MetricError], weights: Mapping[str, float] = WEIGHTS
+) -> float:
     """Return the weighted mean of the metrics that have a score; 0 when none has."""
     scored = {n: each.value for n, each in metrics.items() if isinstance(each, Score)}
-    total = sum(WEIGHTS.get(name, 0.0) for name in scored)
+    total = sum(weights.get(name, 0.0) for name in scored)
     if not total:
         return 0.0
-    return sum(WEIGHTS.get(name, 0.0) * value for name, value in scored.items()) / total
+    return sum(weights.get(name, 0.0) * value for name, value in scored.items()) / total

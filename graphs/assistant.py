@@ -205,6 +205,27 @@ class JudgeForm(_Form):
     )
 
 
+class EvaluatorForm(_Form):
+    """An evaluator of answers beside the five, for `antiphon eval`."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Stable name, lower case.")
+    use: str = Field(
+        pattern=r"^(faithfulness|openevals|[\w.]+:\w+)$",
+        description="`faithfulness`, `openevals` (extra `judge`), or `package.module:factory`.",
+    )
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="What the factory takes; for openevals `model`, one of those on offer, and "
+        "`rubric`, the name of a prompt or a Markdown file in the folder.",
+    )
+    weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="In the overall score, where the five together have 1. Calibrate it first.",
+    )
+
+
 class CacheForm(_Form):
     """The exact response cache."""
 
@@ -339,6 +360,9 @@ class Assistant(_Form):
     incidents: IncidentsForm = IncidentsForm()
     logs: LogsForm = LogsForm()
     wording: WordingForm = WordingForm()
+    evaluators: tuple[EvaluatorForm, ...] = Field(
+        default=(), description="Beside the five metrics and their weights."
+    )
     golden: str = Field(default="golden.jsonl", description="The golden set, for `antiphon eval`.")
     folder: Path = Field(default=Path(), exclude=True, json_schema_extra={"readOnly": True})
     """Where it was read from; not part of the file."""

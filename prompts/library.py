@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -47,6 +47,15 @@ class Template:
     """What a model is to return: `text`, or `tool_calls`."""
     body: str
 
+    def render(self, **values: str) -> str:
+        """Return the prompt with exactly its declared variables filled in. Raises PromptError."""
+        if missing := self.variables - values.keys():
+            raise PromptError(f"prompt {self.id!r} was not given {_listed(missing)}")
+        if unknown := values.keys() - self.variables:
+            raise PromptError(f"prompt {self.id!r} has no place for {_listed(unknown)}")
+        # One pass: a value that itself contains a {{place}} stays as it is.
+        return _PLACE.sub(lambda place: values[place[1]].strip() or NOTHING, self.body)
+
 
 class PromptFiles:
     """The built-in prompts, with those of `overrides` in their place."""
@@ -72,15 +81,20 @@ class PromptFiles:
         Raises:
             PromptError: there is no such prompt, or a variable is missing or unknown.
         """
+        return self.template(name).render(**values)
+
+    def template(self, name: str) -> Template:
+        """Return the prompt `name` as it is. Raises PromptError where there is none."""
         template = self._templates.get(name)
         if template is None:
             raise PromptError(f"there is no prompt {name!r}: {_listed(self._templates)}")
-        if missing := template.variables - values.keys():
-            raise PromptError(f"prompt {name!r} was not given {_listed(missing)}")
-        if unknown := values.keys() - template.variables:
-            raise PromptError(f"prompt {name!r} has no place for {_listed(unknown)}")
-        # One pass: a value that itself contains a {{place}} stays as it is.
-        return _PLACE.sub(lambda place: values[place[1]].strip() or NOTHING, template.body)
+        return template
+
+
+def read_template(path: Path) -> Template:
+    """Return the prompt in a file of its own. Raises PromptError."""
+    ((name, text),) = _texts([path])
+    return _parse(name, text)
 
 
 def _built_in() -> Iterator[tuple[str, str]]:
@@ -90,9 +104,12 @@ def _built_in() -> Iterator[tuple[str, str]]:
 
 
 def _markdown(folder: Path | None) -> Iterator[tuple[str, str]]:
-    if folder is None:
-        return
-    for path in sorted(folder.glob("*.md")):
+    if folder is not None:
+        yield from _texts(sorted(folder.glob("*.md")))
+
+
+def _texts(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    for path in paths:
         try:
             yield path.stem, path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ import typer
 from antiphon.gateway.cli import (
     ask,
     bench,
+    calibrate,
     candidates,
     chat,
     check,
@@ -55,6 +56,7 @@ app.command(cls=Command)(search.search)
 app.command(cls=Command)(graph.graph)
 app.command(cls=Command)(debug.debug)
 candidates.add_to(evaluate.app)
+evaluate.app.command(cls=Command)(calibrate.calibrate)
 langsmith.add_to(evaluate.app)
 app.add_typer(evaluate.app, name="eval")
 app.command(cls=Command)(bench.bench)

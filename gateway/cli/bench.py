@@ -40,6 +40,16 @@ def bench(
     train: Annotated[
         Path | None, typer.Option(metavar="PATH", exists=True, help="Data to learn from first.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of judge: a language model that judges --claims too."),
+    ] = None,
+    claims: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", exists=True, help="Of judge: labelled claims, as grounding reads them."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only so many items.")] = None,
     language: Annotated[
         str | None,
@@ -59,6 +69,8 @@ def bench(
         "backend": backend,
         "postgres_url": postgres_url,
         "train": train,
+        "model": model,
+        "claims": claims,
         "limit": limit,
         "language": language,
         "cache": cache or None,

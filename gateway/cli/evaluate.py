@@ -219,6 +219,9 @@ def _show_report(report: Report) -> None:
         f"{report.seconds:.1f} s, median {report.latency_p50_ms:.0f} ms, ${report.cost_usd:.4f}",
         style="dim",
     )
+    for name, said in report.evaluators.items():
+        mark = f"{report.metrics[name]:.2f}" if name in report.metrics else "-"
+        out.print(visible(f"{name} {mark}, weight {said['weight']}: {said['said']}"))
     for advice in report.recommendations:
         out.print(visible(f"- {advice}"))
 

@@ -12,6 +12,10 @@ VARIABLES = {
     "rewrite": {"history", "question"},
     "synth": {"title", "passage", "count"},
     "judge_claims": {"options", "items"},
+    "rate_faithfulness": {"question", "answer", "evidence"},
+    "rate_completeness": {"question", "answer", "evidence", "reference"},
+    "rate_appropriateness": {"question", "answer"},
+    "rate_naturalness": {"answer"},
     "choose_tools": {"persona", "locale"},
     "summarise": {"summary", "conversation"},
 }
