@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.evals.golden import Example
+from antiphon.evals.score import WEIGHTS, evaluate
 from antiphon.graphs.declared import prepared
 from antiphon.graphs.services import Services
 from antiphon.tools.errors import AntiphonError
@@ -41,6 +42,8 @@ LIBRARIES = (
 PROBE = "The parcel with lamp 4711 left on 3 May; its number doesn't work, is it lost?"
 """Its vector tells whether two machines compute alike: int8 kernels differ between processors."""
 HEX = 16
+NO_PART = ("libraries", "varies", "marks_vary", "golden", "examples")
+"""Fields that are no hash of a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class Fingerprint:
     """What this machine makes of one fixed sentence."""
     varies: bool
     """Whether the same question may be answered otherwise the next time."""
+    marks_vary: bool
+    """Whether an answer may be marked otherwise: evaluators beside the five may ask models."""
     golden: str
     examples: Mapping[str, str]
     """Each example's own hash, by id."""
@@ -73,7 +78,7 @@ class Fingerprint:
         found = [
             field.name
             for field in fields(self)
-            if field.name not in ("libraries", "varies", "golden", "examples")
+            if field.name not in NO_PART
             and getattr(self, field.name) != getattr(before, field.name)
         ]
         for name in sorted({*self.libraries, *before.libraries}):
@@ -102,6 +107,7 @@ async def fingerprint(
         libraries=dict(_versions()),
         arithmetic=await _arithmetic(services),
         varies=_varies(services.models, tenant),
+        marks_vary=any(each.name not in WEIGHTS for each in jury),
         golden=golden_hash(hashes),
         examples=hashes,
     )
@@ -156,10 +162,11 @@ def _sources() -> Iterable[str | bytes]:
 
 
 def _evaluators(jury: Sequence[Evaluator]) -> str:
-    """Hash the files that the evaluators are written in, wherever these lie."""
-    modules = {type(each).__module__ for each in jury} | {"antiphon.evals.score"}
+    """Hash the files that the evaluators are written in, and what one says that it is made of."""
+    modules = {type(each).__module__ for each in jury} | {evaluate.__module__}
     files = (getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules))
-    return _digest(Path(file).read_bytes() for file in files if file)
+    made_of = (f"{each.name} {getattr(each, 'fingerprint', '')}" for each in jury)
+    return _digest([*made_of, *(Path(file).read_bytes() for file in files if file)])
 
 
 def _versions() -> Iterable[tuple[str, str]]:

@@ -109,7 +109,7 @@ class Gate:
     changed: tuple[str, ...]
     """What the two runs were not made with alike."""
     steady: bool
-    """Whether the same question is sure to be answered and judged alike in both runs."""
+    """Whether the same question is sure to be answered alike in both runs."""
     comparisons: tuple[Comparison, ...]
     regressions: tuple[Regression, ...]
     """The examples that got worse, worst first; a score alone fails nothing."""
@@ -162,10 +162,11 @@ def gate(
     if not pairs:
         raise InputError("the two reports have no example in common", hint=ANEW)
     # Scores that differ though nothing was changed show that something varies after all.
+    certain = steady and changed and not (old.marks_vary or new.marks_vary)
     compared = compare(
         [_pair(*rows) for rows in pairs.values()],
         threshold=threshold,
-        varies=not (steady and changed),
+        varies=not certain,
     )
     fell = [each.of for each in compared if each.verdict == "fell"]
     found = [_regression(*rows) for rows in pairs.values()]

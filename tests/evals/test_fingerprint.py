@@ -13,6 +13,7 @@ from antiphon.evals import fingerprint as module
 from antiphon.evals.fingerprint import Fingerprint, content_hash, fingerprint
 from antiphon.evals.golden import Example
 from antiphon.evals.metrics import five
+from antiphon.evals.sample import Evaluator, Sample, Score
 from antiphon.graphs.services import Services
 from antiphon.prompts.library import PromptFiles
 from antiphon.tools.errors import KnowledgeUnavailable
@@ -135,11 +136,19 @@ async def test_another_evaluator_is_named() -> None:
 
         name = "polite"
 
-    jury = five(FakeEmbedder(), PatternDetector())
-    before = await fingerprint(fake_services(), EXAMPLES, jury=jury, tenant="default")
-    jury = (*jury, Polite())  # type: ignore[assignment]
-    now = await fingerprint(fake_services(), EXAMPLES, jury=jury, tenant="default")
-    assert now.changed(before) == ("evaluators",)
+        def __init__(self, rubric: str) -> None:
+            self.fingerprint = rubric
+
+        async def evaluate(self, sample: Sample) -> Score:
+            return Score(value=float("please" in sample.answer))
+
+    async def with_(*more: Evaluator) -> Fingerprint:
+        jury = (*five(FakeEmbedder(), PatternDetector()), *more)
+        return await fingerprint(fake_services(), EXAMPLES, jury=jury, tenant="default")
+
+    five_alone, one, other = await with_(), await with_(Polite("v1")), await with_(Polite("v2"))
+    assert one.changed(five_alone) == other.changed(one) == ("evaluators",)
+    assert (five_alone.marks_vary, one.marks_vary) == (False, True)
 
 
 @pytest.mark.parametrize(

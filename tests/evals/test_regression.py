@@ -21,6 +21,7 @@ MADE_WITH: Mapping[str, Any] = {
     "libraries": {"langgraph": "1.2.0"},
     "arithmetic": "a1",
     "varies": False,
+    "marks_vary": False,
     "golden": "g1",
 }
 
@@ -185,6 +186,17 @@ def test_scores_that_differ_though_nothing_was_changed_are_noise() -> None:
     now = dict.fromkeys(before, 0.8)
     assert gate(a_run(before), a_run(now)).comparisons[0].verdict == "unproven"
     assert gate(a_run(before), a_run(now, model="m2")).comparisons[0].verdict == "fell"
+
+
+def test_marks_that_vary_are_chance_and_expectations_are_none() -> None:
+    """A model judges answers that do not vary: a few marks prove nothing, a lost fact does."""
+    rows = [a_row(str(n), 0.9) for n in range(5)]
+    lower = [a_row(str(n), 0.7) for n in range(5)]
+    result = gate(a_report(*rows), a_report(*lower, marks_vary=True, code="c2"))
+    assert (result.detected, result.passed) == (False, True)
+    lost = {**lower[0], "assertions": {"outcome": "ok", "facts": "no"}}
+    result = gate(a_report(*rows), a_report(lost, *lower[1:], marks_vary=True, code="c2"))
+    assert (result.broken, result.passed) == (("0",), False)
 
 
 def test_every_repeat_counts() -> None:
