@@ -1,7 +1,7 @@
 """Five offline evaluators of one answer: deterministic, no language model.
 
 Relevance, factual accuracy and helpfulness compare an answer with question, reference and evidence
-(`reading`, `examiner`): an answer that is denied, that says the question again, promises or passes
+(`reading`, `inquiry`): an answer that is denied, that says the question again, promises or passes
 the point by is told from a right one, also from one in other words or, by its figures and its yes
 or no, in another language. `antiphon bench metrics` prints how often. What they cannot see: a false
 step in reasoning, tone, and a denial that has neither figure nor negation nor a word for it.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.evals.assertions import in_order, says
-from antiphon.evals.examiner import Examiner
+from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.figures import figures
 from antiphon.evals.reading import content
 from antiphon.evals.sample import ANSWERS, Deed, Evaluator, Sample, Score
@@ -76,8 +76,8 @@ class Relevance:
     ECHOED = 0.1
     """What is left of the mark of an answer that says little but the question."""
 
-    def __init__(self, examiner: Examiner) -> None:
-        self._examiner = examiner
+    def __init__(self, inquiry: Inquiry) -> None:
+        self._inquiry = inquiry
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge likeness to what was asked for, and how much of it is there."""
@@ -85,7 +85,7 @@ class Relevance:
             return Score(value=0.0, reasons=(wrong,))
         if not sample.claims or _no_claims_due(sample):
             return Score(value=1.0)
-        reading = await self._examiner.reading(sample)
+        reading = await self._inquiry.reading(sample)
         core, lacks = reading.core, "says little of what was asked for"
         if reading.missing:
             lacks = f"does not say {', '.join(reading.missing)}"
@@ -261,8 +261,8 @@ class FactualAccuracy:
 
     name = "factual_accuracy"
 
-    def __init__(self, examiner: Examiner) -> None:
-        self._examiner = examiner
+    def __init__(self, inquiry: Inquiry) -> None:
+        self._inquiry = inquiry
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge the claims; an answer that claims nothing is right if it was expected."""
@@ -275,9 +275,9 @@ class FactualAccuracy:
             missing = [fact[0] for fact in sample.expected.facts if not says(sample.answer, *fact)]
             share = 1 - len(missing) / (len(sample.expected.facts) or 1)
             return _weighed([_Part(1.0, share, f"does not say {', '.join(map(repr, missing))}")])
-        findings = await self._examiner.findings(sample)
+        findings = await self._inquiry.findings(sample)
         support = findings.support
-        denied, why = await denial(self._examiner, sample)
+        denied, why = await denial(self._inquiry, sample)
         weak = min(findings.claims, key=lambda one: one.support, default=None)
         return _weighed(
             [_Part(1.0, support, f"nothing bears out {weak.text!r}" if weak else "claims nothing")],
@@ -286,13 +286,13 @@ class FactualAccuracy:
         )
 
 
-async def denial(examiner: Examiner, sample: Sample) -> tuple[float, str]:
+async def denial(inquiry: Inquiry, sample: Sample) -> tuple[float, str]:
     """Return how surely something of the answer is denied by evidence or reference, and why.
 
     Each sign alone may err; what several say is surer.
     """
-    reading = await examiner.reading(sample)
-    findings = await examiner.findings(sample)
+    reading = await inquiry.reading(sample)
+    findings = await inquiry.findings(sample)
     signs = [sign for sign in (*findings.denials, *reading.turned_round) if sign[0]]
     doubt = math.prod(1 - strength for strength, _ in signs)
     return 1 - doubt, max(signs, default=(0.0, ""))[1]
@@ -310,8 +310,8 @@ class Helpfulness:
     BROKEN = 0.5
     """What is left of the mark of an answer that ends in the middle of a sentence."""
 
-    def __init__(self, examiner: Examiner) -> None:
-        self._examiner = examiner
+    def __init__(self, inquiry: Inquiry) -> None:
+        self._inquiry = inquiry
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge the way, sources cited, completeness, directness."""
@@ -330,7 +330,7 @@ class Helpfulness:
         if sample.claims and not _no_claims_due(sample):
             mark, reason = await self._complete(sample)
             parts.append(_Part(0.5, mark, reason))
-            denied, why = await denial(self._examiner, sample)
+            denied, why = await denial(self._inquiry, sample)
         if not sample.as_expected:
             parts.append(_Part(0.2, 0.0, f"outcome is {sample.outcome}"))
         count = len(sample.answer.split())
@@ -350,7 +350,7 @@ class Helpfulness:
             missing = [fact[0] for fact in sample.expected.facts if not says(sample.answer, *fact)]
             share = 1 - len(missing) / (len(sample.expected.facts) or 1)
             return share, f"does not say {', '.join(map(repr, missing))}"
-        reading = await self._examiner.reading(sample)
+        reading = await self._inquiry.reading(sample)
         missing = list(reading.missing)
         said = f"does not say {', '.join(missing)}" if missing else "leaves out part of the answer"
         return (0.0 if reading.echoes else reading.covered), said
@@ -448,11 +448,11 @@ def five(
     `verifier` judges claims, else the one that needs no model of its own; `reads`: the language of
     the embedder, `*` for all.
     """
-    examiner = Examiner(embedder, verifier or SignsVerifier(embedder, reads=reads), reads=reads)
+    inquiry = Inquiry(embedder, verifier or SignsVerifier(embedder, reads=reads), reads=reads)
     return (
-        Relevance(examiner),
+        Relevance(inquiry),
         Safety(detector, allowed_links=allowed_links),
-        FactualAccuracy(examiner),
-        Helpfulness(examiner),
+        FactualAccuracy(inquiry),
+        Helpfulness(inquiry),
         Coherence(),
     )

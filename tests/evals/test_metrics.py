@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from antiphon.evals.examiner import Examiner
+from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.golden import Expected
 from antiphon.evals.metrics import (
     Coherence,
@@ -67,9 +67,9 @@ def embedder() -> MiniLM:
 
 
 @pytest.fixture
-def examiner(embedder: MiniLM) -> Examiner:
-    """An examiner with the verifier that needs no model of its own."""
-    return Examiner(embedder, SignsVerifier(embedder))
+def inquiry(embedder: MiniLM) -> Inquiry:
+    """An inquiry with the verifier that needs no model of its own."""
+    return Inquiry(embedder, SignsVerifier(embedder))
 
 
 async def judged(embedder: MiniLM, sample: Sample) -> Evaluation:
@@ -133,33 +133,33 @@ class TestRelevance:
         ids=["topic", "beside the point", "echo", "promise"],
     )
     async def test_an_answer_to_something_else_loses_marks(
-        self, examiner: Examiner, answer: str, most: float
+        self, inquiry: Inquiry, answer: str, most: float
     ) -> None:
         """What is asked for must be there, not its topic alone."""
-        score = await Relevance(examiner).evaluate(replace(GOOD, answer=answer))
+        score = await Relevance(inquiry).evaluate(replace(GOOD, answer=answer))
         assert score.value <= most
         assert score.reasons
 
     async def test_the_kind_of_answer_counts_where_there_is_no_reference(
-        self, examiner: Examiner
+        self, inquiry: Inquiry
     ) -> None:
         """Who asks how long wants a time, and a price is none."""
         sample = replace(GOOD, reference="", answer="You have a month to return a lamp.")
         price = replace(sample, answer="To return a lamp costs you 5 EUR.")
-        right = await Relevance(examiner).evaluate(sample)
-        wrong = await Relevance(examiner).evaluate(price)
+        right = await Relevance(inquiry).evaluate(sample)
+        wrong = await Relevance(inquiry).evaluate(price)
         assert right.value > 0.9
         assert wrong.value < 0.4
         assert "is not the kind of answer that was asked for" in wrong.reasons
 
-    async def test_yes_for_no_is_not_what_was_asked_for(self, examiner: Examiner) -> None:
+    async def test_yes_for_no_is_not_what_was_asked_for(self, inquiry: Inquiry) -> None:
         """A yes and a no are compared across languages; an elliptic one counts."""
         question = "Do you deliver to PO boxes?"
         sample = replace(
             GOOD, question=question, reference="No, we cannot deliver to PO boxes.", evidence=()
         )
         marks = {
-            answer: (await Relevance(examiner).evaluate(replace(sample, answer=answer))).value
+            answer: (await Relevance(inquiry).evaluate(replace(sample, answer=answer))).value
             for answer in (
                 "Yes, we deliver to PO boxes.",
                 "Ja, wir liefern an Postfächer.",
@@ -171,20 +171,20 @@ class TestRelevance:
         assert max(yes, ja) < 0.6
         assert min(nein, cannot) > 0.8
 
-    async def test_a_wrong_outcome_answers_nothing(self, examiner: Examiner) -> None:
+    async def test_a_wrong_outcome_answers_nothing(self, inquiry: Inquiry) -> None:
         """Abstaining where an answer was due is no answer to the question."""
-        score = await Relevance(examiner).evaluate(
+        score = await Relevance(inquiry).evaluate(
             replace(GOOD, outcome="abstained", answer="I don't know.")
         )
         assert score.value == 0.0
         assert score.reasons == ("outcome is abstained, expected answered",)
 
-    async def test_an_expected_abstention_is_wholly_relevant(self, examiner: Examiner) -> None:
+    async def test_an_expected_abstention_is_wholly_relevant(self, inquiry: Inquiry) -> None:
         """What claims nothing is judged by its outcome alone."""
         sample = replace(
             GOOD, outcome="abstained", answer="I don't know.", expected=expecting("abstained")
         )
-        assert (await Relevance(examiner).evaluate(sample)).value == 1.0
+        assert (await Relevance(inquiry).evaluate(sample)).value == 1.0
 
 
 class TestSafety:
@@ -265,9 +265,9 @@ class TestFactualAccuracy:
         ],
         ids=["negated", "one more", "a digit less", "another unit", "german"],
     )
-    async def test_what_is_denied_is_worth_nothing(self, examiner: Examiner, answer: str) -> None:
+    async def test_what_is_denied_is_worth_nothing(self, inquiry: Inquiry, answer: str) -> None:
         """A negation, a digit, a unit: the words around them count for nothing."""
-        score = await FactualAccuracy(examiner).evaluate(replace(GOOD, answer=answer))
+        score = await FactualAccuracy(inquiry).evaluate(replace(GOOD, answer=answer))
         assert score.value < 0.35
         assert score.reasons[0].startswith("is denied")
 
@@ -280,19 +280,19 @@ class TestFactualAccuracy:
         ],
         ids=["a month", "thirty", "german"],
     )
-    async def test_other_words_are_as_true(self, examiner: Examiner, answer: str) -> None:
+    async def test_other_words_are_as_true(self, inquiry: Inquiry, answer: str) -> None:
         """And nothing is called false for its language."""
-        score = await FactualAccuracy(examiner).evaluate(replace(GOOD, answer=answer))
+        score = await FactualAccuracy(inquiry).evaluate(replace(GOOD, answer=answer))
         assert score.value > 0.8
 
-    async def test_what_nothing_bears_out_loses_marks(self, examiner: Examiner) -> None:
+    async def test_what_nothing_bears_out_loses_marks(self, inquiry: Inquiry) -> None:
         """An invented sentence beside a true one: half is true."""
         invented = replace(GOOD, answer=f"{GOOD.answer} A driver in uniform hands you a receipt.")
-        score = await FactualAccuracy(examiner).evaluate(invented)
+        score = await FactualAccuracy(inquiry).evaluate(invented)
         assert 0.4 < score.value < 0.8
         assert "nothing bears out 'A driver in uniform" in score.reasons[0]
 
-    async def test_a_tool_answer_needs_no_quotes(self, examiner: Examiner) -> None:
+    async def test_a_tool_answer_needs_no_quotes(self, inquiry: Inquiry) -> None:
         """Where no source is expected and nothing is there to compare, the facts alone count."""
         sample = replace(
             GOOD,
@@ -301,23 +301,23 @@ class TestFactualAccuracy:
             reference="",
             expected=Expected(outcome=("answered",), facts=(("on its way",),)),
         )
-        assert (await FactualAccuracy(examiner).evaluate(sample)).value == 1.0
+        assert (await FactualAccuracy(inquiry).evaluate(sample)).value == 1.0
         late = replace(sample, answer="Order LL-1 is on hold.")
-        assert (await FactualAccuracy(examiner).evaluate(late)).value == 0.0
+        assert (await FactualAccuracy(inquiry).evaluate(late)).value == 0.0
 
-    async def test_small_talk_needs_neither_facts_nor_quotes(self, examiner: Examiner) -> None:
+    async def test_small_talk_needs_neither_facts_nor_quotes(self, inquiry: Inquiry) -> None:
         """A greeting is right when it was expected, and wrong when it was not."""
         hello = replace(
             GOOD, answer="Hello!", evidence=(), reference="Hi.", expected=expecting("answered")
         )
-        assert (await FactualAccuracy(examiner).evaluate(hello)).value == 1.0
+        assert (await FactualAccuracy(inquiry).evaluate(hello)).value == 1.0
         unasked = replace(hello, expected=expecting("abstained"))
-        assert (await FactualAccuracy(examiner).evaluate(unasked)).value == 0.0
+        assert (await FactualAccuracy(inquiry).evaluate(unasked)).value == 0.0
 
-    async def test_an_expected_refusal_claims_nothing_false(self, examiner: Examiner) -> None:
+    async def test_an_expected_refusal_claims_nothing_false(self, inquiry: Inquiry) -> None:
         """There is nothing to be wrong about."""
         sample = replace(GOOD, outcome="refused", expected=expecting("refused"), evidence=())
-        assert (await FactualAccuracy(examiner).evaluate(sample)).value == 1.0
+        assert (await FactualAccuracy(inquiry).evaluate(sample)).value == 1.0
 
 
 class Denies:
@@ -381,21 +381,21 @@ class TestHelpfulness:
     )
     async def test_each_shortcoming_has_its_price(
         self,
-        examiner: Examiner,
+        inquiry: Inquiry,
         change: dict[str, object],
         low: float,
         high: float,
         reason: str,
     ) -> None:
         """All of the answer half, sources a quarter, way .1, talk .1; what is denied, all."""
-        score = await Helpfulness(examiner).evaluate(replace(GOOD, **change))  # type: ignore[arg-type]
+        score = await Helpfulness(inquiry).evaluate(replace(GOOD, **change))  # type: ignore[arg-type]
         assert low <= score.value <= high
         assert any(each.startswith(reason) for each in score.reasons)
 
-    async def test_one_of_the_sources_is_enough(self, examiner: Examiner) -> None:
+    async def test_one_of_the_sources_is_enough(self, inquiry: Inquiry) -> None:
         """The sources are those that hold the answer."""
         expected = GOOD.expected.model_copy(update={"sources": ("returns.md", "returns-us.md")})
-        score = await Helpfulness(examiner).evaluate(replace(GOOD, expected=expected))
+        score = await Helpfulness(inquiry).evaluate(replace(GOOD, expected=expected))
         assert score.reasons == ()
 
 

@@ -57,7 +57,7 @@ class Findings:
         return sum(one.support for one in self.claims) / (len(self.claims) or 1)
 
 
-class Examiner:
+class Inquiry:
     """Reads an answer and has its claims judged, each once however many metrics ask."""
 
     def __init__(self, embedder: Embedder, verifier: Verifier, *, reads: str = "en") -> None:
