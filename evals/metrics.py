@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.evals.assertions import in_order, says
-from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.figures import figures
+from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.reading import content
 from antiphon.evals.sample import ANSWERS, Deed, Evaluator, Sample, Score
 from antiphon.tools.claims import SignsVerifier, Verifier, claims_of

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.golden import Expected
+from antiphon.evals.inquiry import Inquiry
 from antiphon.evals.metrics import (
     Coherence,
     FactualAccuracy,
