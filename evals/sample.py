@@ -63,7 +63,10 @@ class Score:
 class Evaluator(Protocol):
     """One metric."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in reports; the five have the guide's names."""
+        ...
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge one answer."""
