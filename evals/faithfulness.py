@@ -3,8 +3,8 @@
 People go by how much of an answer stands in the passages, in whatever order and mostly in their
 words. So does this: it asks of each two neighbouring words that carry meaning whether the evidence
 has them near each other. That they are near, and not only there, is what tells a passage put in
-other words from its words put to other use. What the verifier calls contradicted counts nothing,
-and what says that something is not known claims nothing.
+other words from its words put to other use. What the verifier calls contradicted counts half, and
+what says that something is not known claims nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ EXPECTED, CAUTION = 0.4, 25
 short answer shows little, whichever way."""
 DOUBT, SURE = 0.6, 0.9
 """Chances of a contradiction that count as none and as one."""
+DENIED = 0.5
+"""What is left of a sentence that is contradicted: a wrong figure spoils it, the rest stands."""
 LOW = 0.35
 """Share below which a sentence is named as one that does not rest on the evidence."""
 MOST_REASONS, LONGEST_REASON = 3, 120
@@ -86,7 +88,8 @@ class Faithfulness:
             found = float(sum(any(_has(there, pair) for there in near) for pair in pairs))
             if one is not None:
                 found = len(pairs) * one.supported if foreign else found
-                found *= 1 - min(1.0, max(0.0, (one.contradicted - DOUBT) / (SURE - DOUBT)))
+                denied = min(1.0, max(0.0, (one.contradicted - DOUBT) / (SURE - DOUBT)))
+                found *= 1 - (1 - DENIED) * denied
             parts.append(_Part(text, len(pairs), found))
         return parts
 

@@ -18,6 +18,7 @@ from antiphon.nodes.account import Ended, account_for
 from antiphon.nodes.guard import WITHHELD
 from antiphon.nodes.recover import Aftermath
 from antiphon.nodes.state import Context, Input, Output, Said, State, unread
+from antiphon.tools.claims.judge import PURPOSE
 from antiphon.tools.telemetry import Alert, Telemetry
 from antiphon.tools.turns.current import Running
 from antiphon.tools.turns.records import Lease, Turns, TurnState
@@ -97,7 +98,7 @@ class Settlement:
         entry = running.turn
         took = (time.perf_counter() - running.began) * 1000
         turn = turn_of(snapshot, entry=entry, own=bool(_own(snapshot, running)))
-        turn = replace(turn, latency_ms=round(took, 1))
+        turn = _with_judge(replace(turn, latency_ms=round(took, 1)), running)
         if state not in ("cancelled", "failed"):
             return turn
         effects = await self.turns.effects(entry.tenant, entry.thread, turn=entry.id)
@@ -112,6 +113,19 @@ class Settlement:
             citations=(),
             degraded_because=why or turn.degraded_because,
         )
+
+
+def _with_judge(turn: Turn, running: Running) -> Turn:
+    """Add what the judge of claims took: no node asks it, so it is on the turn's account alone."""
+    calls = [call for call in running.spent if call.purpose == PURPOSE]
+    if not calls:
+        return turn
+    usage = {
+        "input_tokens": turn.usage["input_tokens"] + sum(call.input_tokens for call in calls),
+        "output_tokens": turn.usage["output_tokens"] + sum(call.output_tokens for call in calls),
+    }
+    cost = turn.cost_usd + sum(call.cost_usd for call in calls)
+    return replace(turn, usage=usage, cost_usd=round(cost, 8))
 
 
 def _own(snapshot: StateSnapshot, running: Running) -> State:

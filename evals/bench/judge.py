@@ -1,9 +1,10 @@
 """Whether judges of answers agree with people, and a language model with labelled claims.
 
-Data are answers that people rated (`evals/ratings.py`). Ours are judged as an answered turn that
-cites the passages; the faithfulness evaluator and the verifier see no model answer, and neither
-does what stands nearest to the other ratings. Peers are the scores that the file brings. Questions
-are halved by their hash: what constants there are was chosen on the first half.
+Data are answers that people rated (`evals/ratings.py`), each judged as an answered turn that cites
+the passages. The faithfulness evaluator and the verifier see no model answer; the five metrics do,
+so they judge the other systems' answers alone: `no_model_answers` compares all on these. Peers are
+the scores that the file brings. Questions are halved by their hash: constants were chosen on the
+first half.
 
 With `--model`, claims labelled as the grounding bench has them are put to the language model that
 an assistant's `judge` would ask, twice each and in reverse, whatever the verifier says of them.
@@ -41,6 +42,7 @@ from antiphon.tools.models.providers import check_name, connect
 from antiphon.tools.models.router import ModelRouter
 from antiphon.tools.privacy.detect import PatternDetector
 from antiphon.tools.resilience import Switches
+from antiphon.tools.retrieval import Embedder
 from antiphon.tools.tokens import ApproximateCounter
 
 NEAREST: Mapping[str, str] = {
@@ -71,11 +73,21 @@ async def run(
     began = time.perf_counter()
     if (model is None) != (claims is None):
         raise InputError("--model judges the claims of --claims", hint="Give both, or neither.")
-    embedder = make_embedder("minilm")
-    verifier = SignsVerifier(embedder)
     rows = load_ratings(data)[:limit]
-    jury = [Faithfulness(verifier), _Verified(verifier), *five(embedder, PatternDetector())]
-    marks = await _marks(rows, [each for each in jury if each.name != "safety"])
+    given = _labelled(claims, limit) if claims is not None else []
+    embedder = make_embedder("minilm")
+    models = _models(model, embedder) if model is not None else None
+    verifier = SignsVerifier(embedder)
+    metrics = [one for one in five(embedder, PatternDetector()) if one.name != "safety"]
+    marks = {
+        **await _marks(
+            [row.sample() for row in rows], [Faithfulness(verifier), _Verified(verifier)]
+        ),
+        **await _marks(
+            [None if row.system == REFERENCE else row.sample(reference=True) for row in rows],
+            metrics,
+        ),
+    }
     table = _table(rows, marks)
     figures: dict[str, float] = {"rows": len(rows)}
     for line in table:
@@ -83,9 +95,8 @@ async def run(
             figures |= _figures(line)
         elif line["rating"] == "faithfulness":
             figures[f"spearman:faithfulness:{line['by']}"] = _number(line["spearman"])
-    if model is not None and claims is not None:
-        given = _labelled(claims, limit)
-        figures |= await _judge(given, verifier, _models(model), model)
+    if model is not None and models is not None:
+        figures |= await _judge(given, verifier, models, model)
     return report("judge", str(data), figures, table, time.perf_counter() - began)
 
 
@@ -105,15 +116,19 @@ class _Verified:
         return Score(value=sum(one.supported for one in found) / len(found))
 
 
-async def _marks(rows: Sequence[Rated], jury: Sequence[Evaluator]) -> dict[str, list[float]]:
-    """Return each evaluator's marks, row by row."""
+async def _marks(
+    samples: Sequence[Sample | None], jury: Sequence[Evaluator]
+) -> dict[str, list[float]]:
+    """Return each evaluator's marks, answer by answer; none of what it is not shown."""
     places = asyncio.Semaphore(TOGETHER)
 
-    async def one(row: Rated) -> list[float]:
+    async def one(sample: Sample | None) -> list[float]:
+        if sample is None:
+            return [math.nan] * len(jury)
         async with places:
-            return [(await each.evaluate(row.sample())).value for each in jury]
+            return [(await each.evaluate(sample)).value for each in jury]
 
-    found = await asyncio.gather(*(one(row) for row in rows))
+    found = await asyncio.gather(*map(one, samples))
     return {each.name: [marks[at] for marks in found] for at, each in enumerate(jury)}
 
 
@@ -226,7 +241,7 @@ class _Open:
         return tuple(Judgement(claim=claim, verdict="unsure", reason="") for claim in claims)
 
 
-def _models(name: str) -> Models:
+def _models(name: str, embedder: Embedder) -> Models:
     """Return a router that has one model, whatever it costs."""
     settings = read_settings()
     check_name(name, url=settings.model_url, where="--model: ")
@@ -242,7 +257,11 @@ def _models(name: str) -> Models:
         timeout_s=DEADLINE_S,
     )
     return ModelRouter(
-        [card], connect=opens, last_resort=Extractive(), switches=Switches(), deadline_s=DEADLINE_S
+        [card],
+        connect=opens,
+        last_resort=Extractive(embedder=embedder),
+        switches=Switches(),
+        deadline_s=DEADLINE_S,
     )
 
 
