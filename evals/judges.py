@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
@@ -283,7 +283,7 @@ class RubricJudge:
 
     def _messages(
         self, *, inputs: str, outputs: str, reference_outputs: str, context: str
-    ) -> list[dict[str, str]]:
+    ) -> list[Any]:
         """Return the rubric with what is to be judged in its places, none of which it can close."""
         values = {
             "question": inputs,

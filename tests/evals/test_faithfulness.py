@@ -67,7 +67,8 @@ async def test_what_is_said_not_to_be_known_claims_nothing() -> None:
     said = "I do not have specific information on assembly."
     assert await mark(f"{said} {FAITHFUL}") == await mark(FAITHFUL)
     score = await Faithfulness(SignsVerifier()).evaluate(sample(said))
-    assert (score.value, score.reasons) == (pytest.approx(EXPECTED), ("claims nothing",))
+    assert score.value == pytest.approx(EXPECTED)
+    assert score.reasons == ("claims nothing",)
     assert await mark(said, outcome="abstained") == 1
 
 
