@@ -19,7 +19,7 @@ from antiphon.graphs.persistence import (
 from antiphon.graphs.services import Services
 from antiphon.graphs.settings import Settings
 from antiphon.prompts.library import PromptError, PromptFiles
-from antiphon.tools.claims import SignsVerifier, Verifier
+from antiphon.tools.claims import Verifier
 from antiphon.tools.claims.judge import PURPOSE, Budget, JudgedVerifier
 from antiphon.tools.errors import AssistantError
 from antiphon.tools.guards.build import build_guard
@@ -27,8 +27,8 @@ from antiphon.tools.guards.pipeline import GuardRail
 from antiphon.tools.intent import DeclaredIntent, EmbeddingClassifier
 from antiphon.tools.memory.conversation import ConversationMemory
 from antiphon.tools.models.accounted import Accounted
+from antiphon.tools.models.claim_reader import make_verifier
 from antiphon.tools.models.embeddings import (
-    ENGLISH,
     dense_share,
     make_embedder,
     make_reranker,
@@ -73,7 +73,7 @@ def build_services(
     switches, tokens = Switches(), ApproximateCounter()
     models = _models(settings, assistant, embedder, switches)
     prompts = _prompts(assistant.folder / "prompts")
-    verifier: Verifier = SignsVerifier(embedder, reads="en" if embedder.name == ENGLISH else "*")
+    verifier: Verifier = make_verifier(embedder)
     if (form := assistant.judge) is not None:
         check_offered(form.model, settings, assistant, key="judge.model")
         budget = Budget(**form.model_dump(exclude={"model"}))

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.tools.claims import SignsVerifier, Verifier
 from antiphon.tools.claims.reader import Reading
-from antiphon.tools.models.embeddings import TOKENIZER, packaged
+from antiphon.tools.models.embeddings import ENGLISH, TOKENIZER, MiniLM, packaged
 from antiphon.tools.models.onnx_encoders import OnnxPairs
+from antiphon.tools.retrieval import Embedder
 
 WEIGHTS = Path(__file__).with_name("weights") / "claim_reader.onnx"
 TOKENS = 160
@@ -52,6 +54,16 @@ class ClaimReader:
         raised = np.exp(marks - marks.max(axis=1, keepdims=True))
         shares = raised / raised.sum(axis=1, keepdims=True)
         return [(float(one[0]), float(one[1]), float(one[2])) for one in shares]
+
+
+def make_verifier(embedder: Embedder) -> Verifier:
+    """Return the verifier that ships, with all that it can read beside this embedder."""
+    return SignsVerifier(
+        embedder,
+        aligner=embedder if isinstance(embedder, MiniLM) else None,
+        reader=ClaimReader(),
+        reads="en" if embedder.name == ENGLISH else "*",
+    )
 
 
 def shipped() -> OnnxPairs:

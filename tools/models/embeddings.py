@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Protocol
 
+from antiphon.tools.claims.alignment import Alignment, aligned
 from antiphon.tools.errors import SettingsError
 from antiphon.tools.models.cross_encoder import CrossEncoderReranker
 from antiphon.tools.models.onnx_encoders import OnnxEncoder, OnnxScorer, Vectors, onnx_weights
@@ -156,19 +157,34 @@ class MiniLM(Remembered):
     ) -> None:
         """Load nothing yet; the runtime keeps 0.3 MB for each of the `batch_tokens`."""
         super().__init__(ENGLISH, 384)
+        self._onnx: OnnxEncoder | None = None
         self._threads = threads or min(4, os.cpu_count() or 1)
         self._batch_tokens = batch_tokens
         self._tokens = tokens
 
-    def on_processor(self) -> Encoder:
-        """Load the int8 model."""
-        return OnnxEncoder(
-            packaged(*WEIGHTS),
-            packaged(*TOKENIZER),
-            threads=self._threads,
-            batch_tokens=self._batch_tokens,
-            tokens=self._tokens,
-        )
+    def on_processor(self) -> OnnxEncoder:
+        """Load the int8 model, once."""
+        with self._lock:
+            if self._onnx is None:
+                self._onnx = OnnxEncoder(
+                    packaged(*WEIGHTS),
+                    packaged(*TOKENIZER),
+                    threads=self._threads,
+                    batch_tokens=self._batch_tokens,
+                    tokens=self._tokens,
+                )
+            return self._onnx
+
+    async def align(self, cases: Sequence[tuple[str, Sequence[str]]]) -> list[Alignment]:
+        """Return for each claim how the texts beside it cover it; a text is encoded once."""
+        return await asyncio.to_thread(self._align, cases)
+
+    def _align(self, cases: Sequence[tuple[str, Sequence[str]]]) -> list[Alignment]:
+        texts = list(dict.fromkeys(text for claim, others in cases for text in (claim, *others)))
+        if not texts:
+            return []
+        pieces = dict(zip(texts, self.on_processor().tokens(texts), strict=True))
+        return [aligned(pieces[claim], [pieces[one] for one in others]) for claim, others in cases]
 
     def _load(self) -> Encoder:
         return Quicker(self.on_processor(), partial(on_accelerator, tokens=self._tokens))

@@ -48,6 +48,19 @@ class OnnxEncoder:
             vectors[rows] = self._pool([encoded[row] for row in rows])
         return vectors
 
+    def tokens(self, texts: Sequence[str]) -> list[tuple[tuple[str, ...], Vectors]]:
+        """Return the word pieces of each text and a unit vector for each of them, in its place."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        found: dict[int, tuple[tuple[str, ...], Vectors]] = {}
+        for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
+            fed = feed(self._session, [encoded[row] for row in rows])
+            hidden = np.asarray(self._session.run(None, fed)[0], dtype=np.float32)
+            for place, row in enumerate(rows):
+                inner = slice(1, len(encoded[row].ids) - 1)
+                pieces = tuple(encoded[row].tokens[inner])
+                found[row] = pieces, unit(hidden[place, inner])
+        return [found[row] for row in range(len(texts))]
+
     def _pool(self, encoded: Sequence[Encoding]) -> Vectors:
         fed = feed(self._session, encoded)
         hidden = np.asarray(self._session.run(None, fed)[0], dtype=np.float32)
