@@ -47,11 +47,13 @@ from antiphon.tools.tokens import ApproximateCounter
 
 NEAREST: Mapping[str, str] = {
     "faithfulness": "faithfulness",
-    "completeness": "helpfulness",
-    "appropriateness": "relevance",
+    "completeness": "faithfulness",
+    "appropriateness": "faithfulness",
     "naturalness": "coherence",
 }
-"""Which of ours stands nearest to each rating."""
+"""Which of ours stands nearest to each rating on the first half of MT-RAG's answers: people find
+complete and fitting what rests on the passages, and the table says how little helpfulness and
+relevance agree with them there."""
 REFERENCE = "reference"
 """The system whose answers are the model answers."""
 TOGETHER = 4
