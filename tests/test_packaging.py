@@ -65,7 +65,7 @@ def test_typing_links_cover_every_folder() -> None:
 def test_every_extra_is_for_something() -> None:
     """`doctor` knows each extra, and the code imports what it installs, but for a command."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    extras = set(config["project"]["optional-dependencies"]) - {"dev", "bench"}
+    extras = set(config["project"]["optional-dependencies"]) - {"dev", "bench", "train"}
     assert set(EXTRAS) == extras
     code = "\n".join(
         path.read_text("utf-8")
