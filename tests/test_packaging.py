@@ -69,7 +69,7 @@ def test_every_extra_is_for_something() -> None:
     assert set(EXTRAS) == extras
     code = "\n".join(
         path.read_text("utf-8")
-        for folder in ("graphs", "tools")
+        for folder in ("evals", "graphs", "tools")
         for path in (ROOT / folder).rglob("*.py")
     )
     unused = [name for name in EXTRAS.values() if not re.search(rf"(import|from) {name}\b", code)]
