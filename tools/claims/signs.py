@@ -43,13 +43,13 @@ READ = 12
 """Sentences of the evidence that are embedded for a claim that words do not settle."""
 CLOSE = 0.9
 """Aligned cover from which nothing of a claim is missing."""
-SPOKEN_OF = 0.4
+SPOKEN_OF = 0.38
 """Aligned cover below which the evidence does not speak of a claim."""
-ALIKE = 0.6
+ALIKE = 0.65
 """Cover by one sentence from which it says the same of another name."""
 BORNE, LIKELY = 0.7, 0.5
 """Likelihoods of support, as read, that make sure of it, and that outweigh a weak sign."""
-DENIED, DOUBTED, DISMISSED = 0.8, 0.3, 0.05
+DENIED, DOUBTED, DISMISSED = 0.8, 0.5, 0.1
 """Likelihoods of denial, as read, that decide, that let a negation or an opposite decide, and up to
 which a figure that differs is of something else. Chosen on the labelled files that the reader was
 not trained on, for one supported claim in twenty called contradicted."""
