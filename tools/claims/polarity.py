@@ -35,6 +35,12 @@ _PART = re.compile(
 )
 _ANSWER = re.compile(r"\s*(?:yes|no|ja|nein|oui|non|sí|si)\s*[,.!:;–—-]+\s*", re.IGNORECASE)
 _ONLY = re.compile(r"\b(?:not only|nicht nur|no later|nothing but|not just)\b", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:cannot|can ?not|\w+n['’]t|not|never|nicht|kein\w*|nie|no)\b"
+    r"\s+(?P<head>\S+(?:\s+\S+){0,2})",
+    re.IGNORECASE,
+)
+"""A negation and what comes next: its first content word is what is negated."""
 OPPOSITES: tuple[tuple[str, str], ...] = (
     ("open", "closed"), ("before", "after"), ("more", "less"), ("more", "fewer"),
     ("include", "exclude"), ("include", "without"), ("allow", "forbid"), ("allow", "prohibit"),
@@ -80,6 +86,25 @@ def opposed(claim: str, sentence: str, *, language: str = "en") -> str:
     if _negations(said) % 2 != _negations(part) % 2:
         return "one of the two is negated"
     return _opposite_words(said, part)
+
+
+def turned(claim: str, sentence: str, *, language: str = "en") -> bool:
+    """Say whether the very word that one of the texts negates stands plain in the other.
+
+    "cannot return" against "can return": surer than a count of negations.
+    """
+    mine, theirs = _heads(claim, language), _heads(sentence, language)
+    said, there = set(terms(claim, language)), set(terms(sentence, language))
+    return bool((mine - theirs) & there or (theirs - mine) & said)
+
+
+def _heads(text: str, language: str) -> frozenset[str]:
+    """Return the stems of the words that negations are followed by."""
+    plain = _ONLY.sub(" ", text)
+    found: set[str] = set()
+    for match in _NEGATED.finditer(plain):
+        found.update(terms(match.group("head"), language)[:1])
+    return frozenset(found)
 
 
 def _about_the_same(wanted: set[str], sentence: str, language: str) -> str | None:

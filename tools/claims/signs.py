@@ -17,7 +17,7 @@ from itertools import islice
 
 from antiphon.tools.claims.alignment import Aligner
 from antiphon.tools.claims.conditions import dropped
-from antiphon.tools.claims.polarity import opposed
+from antiphon.tools.claims.polarity import opposed, turned
 from antiphon.tools.claims.quantities import Quantity, quantities
 from antiphon.tools.claims.reader import Reader, Reading
 from antiphon.tools.claims.split import parts
@@ -406,7 +406,8 @@ def _denied(
             if _share(case.wanted, known[at]) >= SURE:
                 break
             continue
-        if reading is not None and reading[1] < DOUBTED:
+        sure = turned(case.claim, known[at].read, language=language)
+        if reading is not None and reading[1] < (DISMISSED if sure else DOUBTED):
             continue
         return Judgement(
             claim=case.claim, verdict="contradicted", reason=why, quote=known[at].text,

@@ -8,7 +8,8 @@ import pytest
 from fakes import FakeEmbedder
 
 from antiphon.tools.claims import SignsVerifier, claims_of
-from antiphon.tools.claims.polarity import opposed
+from antiphon.tools.claims.polarity import opposed, turned
+from antiphon.tools.claims.reader import Reading
 from antiphon.tools.models.embeddings import make_embedder
 
 PAGES = (
@@ -159,3 +160,74 @@ def test_what_is_a_claim() -> None:
     assert [answer[slice(*span)] for span in claims_of(answer)] == [
         "Returns are free within 30 days [1]."
     ]
+
+
+class Scripted:
+    """A reader that says the same of every pair."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.pairs: list[tuple[str, str]] = []
+
+    async def read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
+        """Note what is read."""
+        self.pairs += pairs
+        return [self.reading] * len(pairs)
+
+
+async def test_a_reader_denies_what_no_sign_sees() -> None:
+    """Below the cut it only makes unsure."""
+    claim = "Any item may come back to us within 30 days of delivery."
+    for denial, wanted in ((0.9, "contradicted"), (0.6, "unsure")):
+        reader = Scripted((0.05, denial, 0.95 - denial))
+        (found,) = await SignsVerifier(reader=reader).judge([claim], PAGES)
+        assert found.verdict == wanted, found
+
+
+async def test_a_reader_cannot_wave_through_a_negated_verb() -> None:
+    """The sign of `cannot return` against `can return` needs no more than its not being sure."""
+    claim = "You cannot return any item within 30 days of delivery."
+    (found,) = await SignsVerifier(reader=Scripted((0.6, 0.2, 0.2))).judge([claim], PAGES)
+    assert found.verdict == "contradicted"
+
+
+async def test_what_stands_word_for_word_is_not_read() -> None:
+    """An extractive answer costs nothing; the beginning of a sentence is not the sentence."""
+    reader = Scripted((0.9, 0.0, 0.1))
+    await SignsVerifier(reader=reader).judge([PAGES[2], "Delivery is free from 150 EUR."], PAGES)
+    assert reader.pairs == []
+    (found,) = await SignsVerifier(reader=reader).judge(["Delivery is free."], PAGES)
+    assert reader.pairs
+    assert found.verdict == "not found"
+    assert "from 150 EUR" in found.reason
+
+
+async def test_a_condition_may_stand_in_the_next_sentence() -> None:
+    """What the answer says beside a claim counts as said."""
+    claims = ["Delivery is free.", "That holds from an order of 150 EUR."]
+    first, _ = await SignsVerifier().judge(claims, PAGES)
+    assert first.verdict != "not found"
+
+
+async def test_a_sentence_of_two_things_is_judged_by_the_worse() -> None:
+    """The first half is right; the second is not."""
+    claim = "We cannot deliver to PO boxes, and the express delivery to Austria costs 19 EUR."
+    (found,) = await SignsVerifier().judge([claim], PAGES)
+    assert (found.claim, found.verdict) == (claim, "contradicted")
+    assert "19 EUR" in found.reason
+
+
+async def test_items_are_read_with_the_line_above_them() -> None:
+    """The line "what it does not cover" belongs to each of its items."""
+    page = "The warranty holds for two years.\n\nWhat it does not cover:\n- bulbs\n- worn cords\n"
+    claim = "What the warranty does not cover: bulbs."
+    (found,) = await SignsVerifier().judge([claim], [page])
+    assert found.verdict != "contradicted", found
+    (found,) = await SignsVerifier().judge(["It does cover bulbs."], [page])
+    assert found.verdict == "contradicted", found
+
+
+def test_the_very_word_that_is_negated() -> None:
+    """Another word's negation turns nothing."""
+    assert turned("You cannot return it.", "You can return it within a month.")
+    assert not turned("You can return it.", "You can return it if it was not opened.")
