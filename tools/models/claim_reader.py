@@ -23,11 +23,13 @@ from antiphon.tools.retrieval import Embedder
 WEIGHTS = Path(__file__).with_name("weights") / "claim_reader.onnx"
 TOKENS = 160
 """Of evidence and claim together; the longer one is cut first. As in training."""
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 1
+"""One pair at a time: with weights of eight bits a reading would depend on what is read beside it,
+and a verdict on the other claims of the answer."""
 
 
 class ClaimReader:
-    """Loads at its first pair and reads one batch at a time, off the event loop."""
+    """Loads at its first pair and reads one caller's at a time, off the event loop."""
 
     def __init__(self, load: Callable[[], OnnxPairs] | None = None) -> None:
         """`load` makes a classifier of three classes in the order of `Reading`."""
@@ -37,7 +39,7 @@ class ClaimReader:
         self._lock = threading.Lock()
 
     async def read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
-        """Return a reading for each pair; pairs of like length share a batch.
+        """Return a reading for each pair; each is read by itself.
 
         Raises:
             SettingsError: weights or tokenizer cannot be read.
