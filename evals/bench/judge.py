@@ -32,10 +32,11 @@ from antiphon.evals.ratings import Rated, agreement, kappa, load_ratings
 from antiphon.evals.sample import Evaluator, Sample, Score
 from antiphon.graphs.settings import read_settings
 from antiphon.prompts.library import PromptFiles
-from antiphon.tools.claims import Judgement, SignsVerifier, Verdict, Verifier, claims_of
+from antiphon.tools.claims import Judgement, Verdict, Verifier, claims_of
 from antiphon.tools.claims.judge import OPEN, Budget, JudgedVerifier
 from antiphon.tools.errors import InputError
 from antiphon.tools.models import ModelCard, Models
+from antiphon.tools.models.claim_reader import make_verifier
 from antiphon.tools.models.embeddings import make_embedder
 from antiphon.tools.models.extractive import Extractive
 from antiphon.tools.models.providers import check_name, connect
@@ -79,7 +80,7 @@ async def run(
     given = _labelled(claims, limit) if claims is not None else []
     embedder = make_embedder("minilm")
     models = _models(model, embedder) if model is not None else None
-    verifier = SignsVerifier(embedder)
+    verifier = make_verifier(embedder)
     metrics = [one for one in five(embedder, PatternDetector()) if one.name != "safety"]
     marks = {
         **await _marks(
