@@ -86,6 +86,13 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] =
         ),
     ),
     (
+        re.compile(
+            r"\b(\d+|another) (?:(?:more|further|additional|extra) )?"
+            r"(minute|hour|day|week|month|year)(?=s?\b)"
+        ),
+        lambda m: f"{'1' if m[1] == 'another' else m[1]} {m[2]}",
+    ),
+    (
         re.compile(rf"\b(\d{{1,2}}|{_ANY}) (?:o'clock )?in the (morning|evening|afternoon)\b"),
         lambda m: f"{_value(m[1]):.0f} {'a' if m[2] == 'morning' else 'p'}m",
     ),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import operator
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from antiphon.evals.reading import Comparer, Reading, graded, plain
+from antiphon.evals.reading import OPENLY, Comparer, Reading, dot, graded, plain
 from antiphon.evals.sample import Sample
 from antiphon.tools.claims import Judgement, Verdict, Verifier, claims_of
 from antiphon.tools.retrieval import Embedder
+from antiphon.tools.retrieval.analysis import terms
 from antiphon.tools.retrieval.language import detect
 from antiphon.tools.retrieval.sentences import sentences
 
@@ -24,6 +24,12 @@ DOUBT, SURE = 0.35, 0.9
 """Chances of a contradiction that count as none and as one."""
 DISPUTED, TURNED = 0.8, 0.6
 """What a denial by the evidence counts, and one of the reference by the answer."""
+SUSPECTED = 0.03
+"""What is left of the chance of a contradiction that the verifier does not call one."""
+APART = 0.3
+"""What a denial counts, at the least, of a claim that is nothing like the reference."""
+NEARLY = 0.8
+"""Share of a claim's words from which it is said nearly word for word."""
 LIKELY, SAME = 0.25, 0.55
 """Cosines of a claim and the reference that count as nothing and as the same in other words."""
 Sign = tuple[float, str]
@@ -45,6 +51,8 @@ class Findings:
     """What an answer claims."""
 
     claims: tuple[Claim, ...]
+    borne: float
+    """How far the reference's claims are said, 0..1; 0 without any."""
     denials: tuple[Sign, ...]
     """The strongest denial by the reference, by the evidence, and of the reference by the answer.
 
@@ -85,27 +93,38 @@ class Inquiry:
         )
 
     async def _find(self, sample: Sample) -> Findings:
-        answer = plain(sample.answer)
+        # Yes and no are compared on their own, and are no negation of the sentence after them.
+        answer = OPENLY.sub("", plain(sample.answer))
         claims = claims_in(answer)
         evidence = [plain(text) for text in sample.evidence]
-        reference = [plain(sample.reference)] if claims_of(sample.reference) else []
+        reference = [OPENLY.sub("", plain(sample.reference))] if claims_of(sample.reference) else []
         language = detect(answer, otherwise="en")
         grounds = await self._judged(claims, evidence, language)
         wanted = await self._judged(claims, reference, language)
-        back: Sequence[Judgement] = ()
+        back: Sequence[Judgement | None] = ()
         if reference and answer.strip():
             back = await self._judged(claims_in(reference[0]), [answer], "en")
         near = await self._near(claims, reference)
         both = tuple(zip(grounds, wanted, strict=True))
+        # Who says all that the reference says may say more that is true, and of other things.
+        whole = _all_said(reference, claims)
+        same = language == detect(" ".join(reference), otherwise="en")
+        denied = [
+            _denial(
+                theirs, (1 - _worth(own) if whole else 1.0) * (max(alike, APART) if same else 1)
+            )
+            for (own, theirs), alike in zip(both, near, strict=True)
+        ]
         return Findings(
             claims=tuple(
                 Claim(text=text, support=_support(pair, alike))
                 for text, pair, alike in zip(claims, both, near, strict=True)
             ),
+            borne=sum(_worth(one) for one in back) / (len(back) or 1),
             denials=tuple(
                 max(signs, default=(0.0, ""))
                 for signs in (
-                    [_denial(theirs) for _, theirs in both],
+                    denied,
                     [_denial(own, (1 - _worth(theirs)) * DISPUTED) for own, theirs in both],
                     [_denial(one, TURNED) for one in back],
                 )
@@ -126,10 +145,7 @@ class Inquiry:
             return [0.0] * len(claims)
         vectors = await self._embedder.embed([*claims, *parts, *reference])
         mine, theirs = vectors[: len(claims)], vectors[len(claims) :]
-        return [
-            graded(max(sum(map(operator.mul, one, each)) for each in theirs), LIKELY, SAME)
-            for one in mine
-        ]
+        return [graded(max(dot(one, each) for each in theirs), LIKELY, SAME) for one in mine]
 
 
 def claims_in(text: str) -> list[str]:
@@ -142,15 +158,24 @@ def claims_in(text: str) -> list[str]:
 def _support(pair: tuple[Judgement | None, Judgement | None], alike: float) -> float:
     """Return how far a claim is borne out; what says the same in other words is, by meaning."""
     grounds, wanted = pair
-    if wanted is not None and wanted.verdict == "contradicted":
-        alike = 0.0
     return max(_worth(grounds), _worth(wanted), alike)
 
 
 def _denial(one: Judgement | None, times: float = 1.0) -> Sign:
     if one is None:
         return 0.0, ""
-    return times * graded(one.contradicted, DOUBT, SURE), f"{one.claim!r}: {one.reason}"
+    sure = one.verdict == "contradicted"
+    strength = graded(one.contradicted, DOUBT, SURE) if sure else SUSPECTED * one.contradicted
+    return times * strength, f"{one.claim!r}: {one.reason}"
+
+
+def _all_said(reference: Sequence[str], claims: Sequence[str]) -> bool:
+    """Tell whether each claim of the reference stands, nearly word for word, in one of these."""
+    said = [set(terms(claim)) for claim in claims]
+    wanted = [set(terms(claim)) for text in reference for claim in claims_in(text)]
+    return bool(wanted) and all(
+        any(len(one & each) >= NEARLY * len(one) for each in said) for one in wanted
+    )
 
 
 def _worth(one: Judgement | None) -> float:

@@ -277,13 +277,22 @@ class FactualAccuracy:
             return _weighed([_Part(1.0, share, f"does not say {', '.join(map(repr, missing))}")])
         findings = await self._inquiry.findings(sample)
         support = findings.support
+        if not sample.evidence:
+            # A tool's result is not cited: what the reference says must be there, more may be.
+            support = max(support, findings.borne)
         denied, why = await denial(self._inquiry, sample)
         weak = min(findings.claims, key=lambda one: one.support, default=None)
         return _weighed(
             [_Part(1.0, support, f"nothing bears out {weak.text!r}" if weak else "claims nothing")],
             times=1 - denied,
-            because=(f"is denied: {why}",) if denied else (),
+            because=(f"is denied: {why}",) if denied >= TOLD else (),
         )
+
+
+DOUBTED = 0.7
+"""What a verifier's denial loses where an answer in other words says all that was asked for."""
+TOLD = 0.25
+"""From which a denial is told as a reason."""
 
 
 async def denial(inquiry: Inquiry, sample: Sample) -> tuple[float, str]:
@@ -293,7 +302,10 @@ async def denial(inquiry: Inquiry, sample: Sample) -> tuple[float, str]:
     """
     reading = await inquiry.reading(sample)
     findings = await inquiry.findings(sample)
-    signs = [sign for sign in (*findings.denials, *reading.turned_round) if sign[0]]
+    # A verifier errs more on other words; figures and a yes or no that agree speak against it.
+    trust = 1 - DOUBTED * reading.own_words * reading.core
+    read = [(trust * strength, why) for strength, why in findings.denials]
+    signs = [sign for sign in (*read, *reading.turned_round) if sign[0]]
     doubt = math.prod(1 - strength for strength, _ in signs)
     return 1 - doubt, max(signs, default=(0.0, ""))[1]
 
@@ -338,7 +350,7 @@ class Helpfulness:
         parts.append(_Part(0.05, min(1.0, max(0.0, spare)), f"takes {count} words"))
         filler = _FILLER.match(sample.answer) is not None or not sample.answer.strip()
         parts.append(_Part(0.05, float(not filler), "does not begin with the answer"))
-        because = (f"is denied: {why}",) if denied else ()
+        because = (f"is denied: {why}",) if denied >= TOLD else ()
         kept = 1 - denied
         if _breaks_off(sample.answer):
             because, kept = (*because, "breaks off"), kept * self.BROKEN

@@ -8,7 +8,6 @@ languages only these are compared, and nothing is called wrong for its language.
 
 from __future__ import annotations
 
-import operator
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,8 @@ OWN_WORDS, ITS_WORDS = 0.55, 0.85
 """Share of an answer's words that the reference has: in other words below, repeating it above."""
 ENOUGH = 0.4
 """Share of the reference's words, by meaning, from which other words say all of it."""
+UNTOLD = 0.4
+"""How far an answer that does not say no openly says the reference's no, or yes its yes."""
 ECHO = 0.34
 """Share of new words below which an answer only says the question again."""
 SAME_LANGUAGE = 0.5
@@ -77,7 +78,7 @@ _CLAUSE = re.compile(
     r"[;:–—]|,? \b(?:as long as|if|unless|until|because|since|provided|except|when|but|wenn|weil"
     r"|aber)\b"
 )
-_NAME = re.compile(r"(?<![.!?:]\s)(?<!\A)(?<=[\s(\"“])(?:[A-ZÄÖÜ][\w'’&-]+|[A-Z]{1,3}-?\d+\w*)")
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!\A)(?<=[ \t(\"“])(?:[A-ZÄÖÜ][\w'’&-]+|[A-Z]{1,3}-?\d+\w*)")
 _ALIASES = (
     ("eu", "europe", "european", "union"),
     ("us", "usa", "united", "states", "america", "american"),
@@ -95,8 +96,14 @@ _FREE = re.compile(
 )
 
 
+OPENLY = re.compile(r"\A\s*(?:yes|no|ja|nein|oui|non|sí|si)\s*[,.!:;–—-]+\s*(?=\S)", re.IGNORECASE)
+"""A yes or no before what it stands for."""
+_NUMBERED = re.compile(r"^[ \t]*\d{1,2}[.)][ \t]+(?=[A-Z])", re.MULTILINE)
+
+
 def plain(text: str) -> str:
     """Return a text as texts are compared: no markers, amounts in digits, "at no charge" free."""
+    text = _NUMBERED.sub("", text)
     return _FREE.sub("free of charge", in_digits(MARKERS.sub("", text))).strip()
 
 
@@ -119,6 +126,8 @@ class Reading:
     """How much of all that the reference says it says, 0..1."""
     echoes: bool
     """Whether it says little but the question: no new words, no figure, no yes or no."""
+    own_words: float
+    """How far it says things in words of its own and not in the reference's, 0..1."""
     missing: tuple[str, ...]
     """Figures that it should say."""
     turned_round: tuple[tuple[float, str], ...]
@@ -150,16 +159,17 @@ class Comparer:
         added = [one for one in mine if not any(one.same(each) for each in known)]
         missing = [one for one in lacking(figures(wanted), mine) if lacking([one], known)]
         share = _figures_said(figures(wanted), missing, known)
-        stance = _stances(question, said, wanted)
+        agrees, clash = _stances(question, said, wanted)
         signs = _signs(
             said, missing, question=question, wanted=wanted, evidence=evidence, foreign=foreign
         )
-        if stance is not None and not stance[0]:
-            signs.append((stance[1], "says yes for no, or no for yes"))
+        if clash:
+            signs.append((clash, "says yes for no, or no for yes"))
         if foreign:
-            agrees = _mean([share, None if stance is None else float(stance[0])], 0.85)
+            likely = _mean([share, agrees], 0.85)
             return Reading(
-                foreign=True, alike=0.95, core=agrees, covered=agrees, echoes=False,
+                foreign=True, alike=0.95, core=likely, covered=likely, echoes=False,
+                own_words=0.0,
                 missing=tuple(one.said for one in missing), turned_round=tuple(signs),
             )  # fmt: skip
         alike = await self._alike(said, beside)
@@ -169,18 +179,18 @@ class Comparer:
         if logic := _other_logic(said, wanted):
             signs.append(logic)
         if wanted:
-            right = None if stance is None else float(stance[0])
-            core = _weighed([(2.0, share), (2.0, right), (1.0, core)])
+            core = _weighed([(2.0, share), (2.0, agrees), (1.0, core)])
             covered = covered if share is None else (covered + share) / 2
         return Reading(
             foreign=False, alike=alike, core=core, covered=covered,
             echoes=len(new) < ECHO * len(content(said)) and not stance_of(said)[1] and not added,
+            own_words=1 - _repeated(said, wanted),
             missing=tuple(one.said for one in missing), turned_round=tuple(signs),
         )  # fmt: skip
 
     async def _alike(self, said: str, beside: str) -> float:
         mine, other = await self._embedder.embed([said, beside])
-        return graded(_dot(mine, other), UNLIKE, ALIKE)
+        return graded(dot(mine, other), UNLIKE, ALIKE)
 
     async def _coverage(
         self, said: str, question: str, wanted: str, alike: float
@@ -223,7 +233,7 @@ class Comparer:
         texts = list(dict.fromkeys([*apart, *said]))
         vectors = dict(zip(texts, await self._embedder.embed(texts), strict=True))
         for word in apart:
-            best = max(_dot(vectors[word], vectors[other]) for other in said)
+            best = max(dot(vectors[word], vectors[other]) for other in said)
             found[word] = KINDRED * graded(best, APART, NEAR)
         return found
 
@@ -231,7 +241,14 @@ class Comparer:
 KINDRED = 0.95
 """What the nearest other word is worth: Friday is near to Saturday, and another day."""
 _NOTHING = Reading(
-    foreign=False, alike=0.0, core=0.0, covered=0.0, echoes=False, missing=(), turned_round=()
+    foreign=False,
+    alike=0.0,
+    core=0.0,
+    covered=0.0,
+    echoes=False,
+    own_words=0.0,
+    missing=(),
+    turned_round=(),
 )
 
 
@@ -245,8 +262,9 @@ def content(text: str) -> list[str]:
     ]
 
 
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(operator.mul, one, other))
+def dot(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the dot product, of unit vectors the cosine."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def _average(values: Sequence[float]) -> float:
@@ -334,18 +352,22 @@ def stance_of(text: str) -> tuple[str, bool]:
     return ("no" if len(_NEGATIVE.findall(first)) % 2 else "yes"), False
 
 
-def _stances(question: str, said: str, wanted: str) -> tuple[bool, float] | None:
-    """Return whether both say yes, or no, and how much a difference means; None where none asked.
+def _stances(question: str, said: str, wanted: str) -> tuple[float | None, float]:
+    """Return how far both say the same yes or no (None: nobody asked), and how sure a clash is.
 
-    A question of how, when or how much has no yes and no, unless the reference says one.
+    A question of how, when or how much has no yes and no, unless the reference says one. Where one
+    of the two does not say it openly, only a sentence in the other's own words is told to clash.
     """
     if not wanted:
-        return None
+        return None, 0.0
     theirs, plainly = stance_of(wanted)
     mine, openly = stance_of(said)
-    if not plainly and not (openly and _POLAR.search(question)):
-        return None
-    return mine == theirs, 0.95 if plainly and openly else 0.7
+    if plainly and openly:
+        return float(mine == theirs), 0.0 if mine == theirs else 0.95
+    if mine == theirs or not (plainly or (openly and _POLAR.search(question))):
+        return None, 0.0
+    told_apart = stance_of(OPENLY.sub("", wanted))[0] != mine
+    return UNTOLD, 0.7 * _repeated(said, wanted) if told_apart else 0.0
 
 
 def _signs(
@@ -365,14 +387,14 @@ def _signs(
         rival = next((each for each in missing if each.kind == one.kind), None)
         if rival is not None:
             found.append((0.95, f"{one.said} where the reference says {rival.said}"))
-        elif lacking([one], there):
+        elif evidence and lacking([one], there):
             found.append((0.8 if one.kind else 0.5, f"{one.said} stands nowhere"))
         elif wanted and missing:
             found.append((0.6, f"{one.said} is a figure of something else"))
     for one, other in turned(mine, expected):
         found.append((0.7, f"{one.bound} {one.said} where the reference says {other.bound}"))
     if not foreign and wanted:
-        found += _other_names(said, question, wanted, evidence)
+        found += _other_names(said, question, wanted, evidence, lacks=bool(missing))
     return found
 
 
@@ -385,7 +407,7 @@ def _names(text: str) -> set[str]:
 
 
 def _other_names(
-    said: str, question: str, wanted: str, evidence: Sequence[str]
+    said: str, question: str, wanted: str, evidence: Sequence[str], *, lacks: bool
 ) -> list[tuple[float, str]]:
     """Return a name that takes another's place: an EU page's rule for a customer in the US."""
     beside = _spread(f"{question} {wanted}")
@@ -393,8 +415,8 @@ def _other_names(
     there = " ".join(evidence).lower()
     others = [name for name in others if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", there)]
     lost = sorted(_names(wanted) - _spread(said))
-    if not others:
-        return []
+    if not others or not (lost or lacks):
+        return []  # It says more than it must, and all that it must.
     strength = 0.75 if lost else 0.4
     return [(strength, f"speaks of {others[0]}" + (f" and not of {lost[0]}" if lost else ""))]
 

@@ -1,7 +1,7 @@
 """Whether the five metrics tell a good answer from a bad one: answers of known kinds, ranked.
 
 Data are lines of {"id", "question", "reference", "evidence": [text], "answers": [{"kind", "good",
-"text"}]}; without `--data` the project's own, about the sample help centre. `told` is the share of
+"text"}]}; without `--data` the project's own, most of them about the sample help centre. `told` is the share of
 pairs of a good and a bad answer to one question in which the good one scores strictly higher: a
 tie is not told. Each is judged as an answered turn that cites the evidence.
 """
@@ -23,6 +23,7 @@ from antiphon.evals.golden import Expected
 from antiphon.evals.metrics import Evaluator, Sample, five
 from antiphon.evals.score import WEIGHTS, evaluate
 from antiphon.tools.errors import InputError
+from antiphon.tools.models.claim_reader import make_verifier
 from antiphon.tools.models.embeddings import ENGLISH, make_embedder
 from antiphon.tools.privacy.detect import PatternDetector
 
@@ -69,7 +70,7 @@ async def run(data: Path | None = None, *, limit: int | None = None) -> dict[str
 def _jury() -> tuple[Evaluator, ...]:
     embedder = make_embedder("minilm")
     reads = "en" if embedder.name == ENGLISH else "*"
-    return five(embedder, PatternDetector(), reads=reads)
+    return five(embedder, PatternDetector(), verifier=make_verifier(embedder), reads=reads)
 
 
 async def _judged(

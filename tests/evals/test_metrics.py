@@ -346,13 +346,14 @@ class Broken:
 
 
 async def test_the_verifier_that_is_given_judges(embedder: MiniLM) -> None:
-    """What it denies is worth nothing, and helps nobody."""
+    """What it denies is worth little, and helps nobody."""
     jury = five(embedder, PatternDetector(), verifier=Denies())
     full = await evaluate(GOOD, jury)
     denied = await evaluate(replace(GOOD, answer=f"{GOOD.answer} Lamps come from the moon."), jury)
     assert full.scores["factual_accuracy"] == 1.0
-    assert denied.scores["factual_accuracy"] == 0.0
-    assert denied.scores["helpfulness"] == 0.0
+    assert denied.scores["factual_accuracy"] < 0.35
+    assert denied.scores["helpfulness"] < 0.35
+    assert "no moons" in denied.metrics["helpfulness"].reasons[0]  # type: ignore[union-attr]
 
 
 async def test_a_verifier_that_breaks_takes_only_what_rests_on_it(embedder: MiniLM) -> None:

@@ -22,6 +22,10 @@ from antiphon.tools.models.embeddings import MiniLM
         ("three quarters of an hour", "45 minutes"),
         ("eight in the morning", "8 am"),
         ("one of them", "one of them"),
+        ("7 more days", "7 days"),
+        ("another week", "1 week"),
+        ("between 6 and 9 am", "between 6 am and 9 am"),
+        ("from 8 to 5 pm", "from 8 to 5 pm"),
         ("half the price", "half the price"),
     ],
 )
@@ -134,9 +138,14 @@ async def test_another_language_is_read_by_its_figures(comparer: Comparer) -> No
 async def test_another_regions_rule_is_seen_by_its_name(comparer: Comparer) -> None:
     """A name that the evidence has and the question does not, in place of the reference's."""
     evidence = ("Customs are paid in Norway.", "Customs are not paid in Spain.")
-    both = {"question": "Do I pay customs?", "evidence": evidence}
-    reference = "Customers in Spain pay no customs."
-    own = await comparer.read("Customers in Spain pay no customs.", reference=reference, **both)
-    other = await comparer.read("Customers in Norway pay no customs.", reference=reference, **both)
+    own, other = [
+        await comparer.read(
+            f"Customers in {country} pay no customs.",
+            question="Do I pay customs?",
+            reference="Customers in Spain pay no customs.",
+            evidence=evidence,
+        )
+        for country in ("Spain", "Norway")
+    ]
     assert own.turned_round == ()
     assert any("norway" in reason for _, reason in other.turned_round)
