@@ -72,8 +72,8 @@ READS = "en"
 """The language of the reader."""
 _STEEP, _MIDDLE = 8.0, 0.55
 """Of the logistic curve from cover to the probability of support."""
-_READ_STEEP, _READ_MIDDLE, _READ_SHARE = 4.6, 0.69, 0.15
-"""The same where claims are read too; what is read for a claim adds so much of itself."""
+_READ_STEEP, _READ_MIDDLE, _READ_SHARE, _READ_LOSS = 4.6, 0.69, 0.1, 0.5
+"""The same where claims are read too; what is read for and against counts so much of itself."""
 _DENIED_STEEP, _DENIED_MIDDLE = 4.5, 0.44
 """Of the curve from what is read against a claim to the probability that it is contradicted."""
 
@@ -201,7 +201,11 @@ class SignsVerifier:
         open_claims = {
             place: _nearest(set(terms(claim, language)), known)[:READ]
             for place, claim in enumerate(claims)
-            if not _settled(set(terms(claim, language)), known)
+            if not (
+                _standing(claim, known)
+                if self._aligner is not None
+                else _settled(set(terms(claim, language)), known)
+            )
         }
         if not open_claims:
             return nothing
@@ -357,7 +361,7 @@ def _case(
         verbatim=_standing(claim, known),
         covers=covers,
         order=order,
-        together=max(alike.together, max(covers.values(), default=0.0)),
+        together=alike.together or max(covers.values(), default=0.0),
         excerpt=" ".join(" ".join(known[at].read.split()) for at in sorted(order)),
     )
 
@@ -471,7 +475,8 @@ def _supported(case: _Case, reading: Reading | None) -> float:
     cover = case.together
     if reading is None:
         return 1 / (1 + math.exp(-_STEEP * (cover - _MIDDLE)))
-    sign = cover - max(0.0, reading[1] - LIKELY) + _READ_SHARE * reading[0]
+    against = _READ_LOSS * max(0.0, reading[1] - LIKELY)
+    sign = cover + _READ_SHARE * reading[0] - against
     return 1 / (1 + math.exp(-_READ_STEEP * (sign - _READ_MIDDLE)))
 
 
