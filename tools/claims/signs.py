@@ -11,6 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -319,7 +320,7 @@ def _sentences(text: str, language: str) -> tuple[_Sentence, ...]:
 _heard = lru_cache(maxsize=256)(detect)
 
 
-def _share(wanted: set[str], sentence: _Sentence) -> float:
+def _share(wanted: AbstractSet[str], sentence: _Sentence) -> float:
     return len(wanted & sentence.terms) / len(wanted) if wanted else 0.0
 
 
