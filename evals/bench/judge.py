@@ -3,8 +3,8 @@
 Data are answers that people rated (`evals/ratings.py`), each judged as an answered turn that cites
 the passages. The faithfulness evaluator and the verifier see no model answer; the five metrics do,
 so they judge the other systems' answers alone: `no_model_answers` compares all on these. Peers are
-the scores that the file brings. Questions are halved by their hash: constants were chosen on the
-first half.
+the scores that the file brings. Questions are halved by their hash; both halves were looked at
+while constants were chosen, so neither is unseen.
 
 With `--model`, claims labelled as the grounding bench has them are put to the language model that
 an assistant's `judge` would ask, twice each and in reverse, whatever the verifier says of them.
