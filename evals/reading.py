@@ -29,6 +29,8 @@ OWN_WORDS, ITS_WORDS = 0.55, 0.85
 """Share of an answer's words that the reference has: in other words below, repeating it above."""
 ENOUGH = 0.4
 """Share of the reference's words, by meaning, from which other words say all of it."""
+WHOLE = 0.8
+"""Share of the reference's words in one sentence from which that sentence says all of it."""
 UNTOLD = 0.4
 """How far an answer that does not say no openly says the reference's no, or yes its yes."""
 ECHO = 0.34
@@ -301,18 +303,26 @@ _LOGIC = frozenset(
 def _other_logic(said: str, wanted: str) -> tuple[float, str] | None:
     """Return the small word that turns the reference's own sentence into another, if there is one.
 
-    "Only on weekdays" is not "except on weekdays"; an answer in other words may use any.
+    "Only on weekdays" is not "except on weekdays"; an answer in other words may use any, and so may
+    a sentence beside the one that says it all.
     """
     repeated = _repeated(said, wanted)
-    mine, theirs = (
-        Counter(word for word in words(text) if word in _LOGIC) for text in (said, wanted)
-    )
-    more, less = mine - theirs, theirs - mine
-    if not wanted or not repeated or not more:
+    if not wanted or not repeated:
         return None
-    word = next(iter(more))
+    theirs, all_of_it = _logic(wanted), set(terms(wanted))
+    for span in sentences(said):
+        one = said[slice(*span)]
+        if len(all_of_it & set(terms(one))) >= WHOLE * len(all_of_it) and not _logic(one) - theirs:
+            return None
+    more, less = _logic(said) - theirs, theirs - _logic(said)
+    if not more:
+        return None
     where = f" where the reference says {next(iter(less))}" if less else ""
-    return 0.5 * repeated, f"says {word}{where}"
+    return 0.5 * repeated, f"says {next(iter(more))}{where}"
+
+
+def _logic(text: str) -> Counter[str]:
+    return Counter(word for word in words(text) if word in _LOGIC)
 
 
 def _figures_said(
@@ -387,7 +397,7 @@ def _signs(
         rival = next((each for each in missing if each.kind == one.kind), None)
         if rival is not None:
             found.append((0.95, f"{one.said} where the reference says {rival.said}"))
-        elif evidence and lacking([one], there):
+        elif evidence and lacking([one], there) and not _stands(one, evidence):
             found.append((0.8 if one.kind else 0.5, f"{one.said} stands nowhere"))
         elif wanted and missing:
             found.append((0.6, f"{one.said} is a figure of something else"))
@@ -396,6 +406,12 @@ def _signs(
     if not foreign and wanted:
         found += _other_names(said, question, wanted, evidence, lacks=bool(missing))
     return found
+
+
+def _stands(one: Figure, evidence: Sequence[str]) -> bool:
+    """Tell whether a figure stands in the evidence as it is written, whatever it was read as."""
+    found = re.compile(rf"(?<![\d.,]){re.escape(one.said)}(?![\d]|[.,]\d)")
+    return any(found.search(text) for text in evidence)
 
 
 _POSSESSIVE = re.compile(r"['’]s?\Z")

@@ -1,9 +1,9 @@
 """Whether the five metrics tell a good answer from a bad one: answers of known kinds, ranked.
 
 Data are lines of {"id", "question", "reference", "evidence": [text], "answers": [{"kind", "good",
-"text"}]}; without `--data` the project's own, most of them about the sample help centre. `told` is the share of
-pairs of a good and a bad answer to one question in which the good one scores strictly higher: a
-tie is not told. Each is judged as an answered turn that cites the evidence.
+"text"}]}; without `--data` the project's own, most of them about the sample help centre. `told` is
+the share of pairs of a good and a bad answer to one question in which the good one scores strictly
+higher: a tie is not told. Each is judged as an answered turn that cites the evidence.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from antiphon.evals.metrics import (
     Relevance,
     Safety,
     Sample,
+    Score,
     five,
 )
 from antiphon.evals.score import Evaluation, MetricError, evaluate
@@ -346,14 +347,27 @@ class Broken:
 
 
 async def test_the_verifier_that_is_given_judges(embedder: MiniLM) -> None:
-    """What it denies is worth little, and helps nobody."""
+    """What it denies is worth nothing, and helps nobody."""
     jury = five(embedder, PatternDetector(), verifier=Denies())
     full = await evaluate(GOOD, jury)
-    denied = await evaluate(replace(GOOD, answer=f"{GOOD.answer} Lamps come from the moon."), jury)
+    moon = replace(GOOD, answer="You can return any moon lamp within 30 days of delivery.")
+    denied = await evaluate(moon, jury)
     assert full.scores["factual_accuracy"] == 1.0
-    assert denied.scores["factual_accuracy"] < 0.35
-    assert denied.scores["helpfulness"] < 0.35
-    assert "no moons" in denied.metrics["helpfulness"].reasons[0]  # type: ignore[union-attr]
+    assert denied.scores["factual_accuracy"] < 0.1
+    assert denied.scores["helpfulness"] < 0.1
+    found = denied.metrics["helpfulness"]
+    assert isinstance(found, Score)
+    assert found.reasons[0].startswith("is denied")
+
+
+async def test_more_that_is_true_costs_nothing(inquiry: Inquiry) -> None:
+    """Other regions' rules after the right one are no denial; in its place they are."""
+    right, *others = SHIPPING.evidence
+    accuracy = FactualAccuracy(inquiry)
+    padded = await accuracy.evaluate(replace(SHIPPING, answer=f"{right} {others[1]}"))
+    instead = await accuracy.evaluate(replace(SHIPPING, answer=others[1]))
+    assert padded.value > 0.9
+    assert instead.value < 0.3
 
 
 async def test_a_verifier_that_breaks_takes_only_what_rests_on_it(embedder: MiniLM) -> None:
