@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
+from antiphon.evals.figures import Figure
 from antiphon.evals.reading import OPENLY, Comparer, Reading, dot, graded, plain
 from antiphon.evals.sample import Sample
 from antiphon.tools.claims import Judgement, Verdict, Verifier, claims_of
@@ -75,6 +79,16 @@ class Inquiry:
         self._comparer = Comparer(embedder, reads=reads)
         self._readings: _Once[Reading] = _Once(self._read)
         self._findings: _Once[Findings] = _Once(self._find)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the code that finds out, the verifier's with it: another one judges otherwise."""
+        modules = {
+            each.__module__ for each in (Inquiry, Comparer, Figure, type(self._verifier))
+        } & sys.modules.keys()
+        files = (getattr(sys.modules[name], "__file__", None) for name in sorted(modules))
+        made_of = b"".join(Path(file).read_bytes() for file in files if file)
+        return hashlib.sha256(made_of).hexdigest()
 
     async def reading(self, sample: Sample) -> Reading:
         """Return how the answer reads beside question and reference."""

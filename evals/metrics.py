@@ -78,6 +78,7 @@ class Relevance:
 
     def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
+        self.fingerprint = inquiry.fingerprint
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge likeness to what was asked for, and how much of it is there."""
@@ -263,6 +264,7 @@ class FactualAccuracy:
 
     def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
+        self.fingerprint = inquiry.fingerprint
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge the claims; an answer that claims nothing is right if it was expected."""
@@ -324,6 +326,7 @@ class Helpfulness:
 
     def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
+        self.fingerprint = inquiry.fingerprint
 
     async def evaluate(self, sample: Sample) -> Score:
         """Judge the way, sources cited, completeness, directness."""

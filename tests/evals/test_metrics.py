@@ -122,6 +122,14 @@ async def test_a_right_answer_outranks_every_near_miss(
     assert good.overall > bad.overall + 0.02
 
 
+def test_another_verifier_is_another_evaluator(embedder: MiniLM, inquiry: Inquiry) -> None:
+    """A baseline names what judged, so the metrics' fingerprint changes with the verifier."""
+    same = Relevance(Inquiry(embedder, SignsVerifier(embedder)))
+    other = Relevance(Inquiry(embedder, Denies()))
+    assert Relevance(inquiry).fingerprint == same.fingerprint
+    assert Relevance(inquiry).fingerprint != other.fingerprint
+
+
 class TestRelevance:
     @pytest.mark.parametrize(
         ("answer", "most"),
