@@ -16,6 +16,8 @@ LEFT = 0.34
 """Share of a condition's content words from which a claim speaks of it."""
 HELD = 0.75
 """Share of a claim's content words that stand in the sentence outside of the condition."""
+LONGEST = 2000
+"""Characters of a sentence that is looked through."""
 FEWEST = 2
 """Content words from which a claim says enough to be held against a condition."""
 _AMOUNT = (
@@ -37,8 +39,8 @@ _REQUIRES = re.compile(
 )
 _END = re.compile(r"[,;:.()!?–—]|\b(?:but|and|aber|und)\b")
 _HEDGED = re.compile(
-    r"\b(?:if|unless|when|where|provided|providing|as long as|except|only|until|certain|some"
-    r"|conditions?|depends?|eligible|may|might|wenn|falls|sofern|nur|außer|sobald)\b",
+    r"\b(?:if|unless|provided|as long as|except|only|conditions?|depends?|depending|eligible|wenn"
+    r"|falls|sofern|nur|außer|bedingung\w*)\b",
     re.IGNORECASE,
 )
 
@@ -58,7 +60,7 @@ def dropped(claim: str, sentence: str, *, beside: str = "", language: str = "en"
 
     `beside`: what else the same answer says: a condition may stand in its next sentence.
     """
-    if _HEDGED.search(claim):
+    if len(sentence) > LONGEST or _HEDGED.search(claim):
         return None
     said = set(terms(claim, language))
     if len(said) < FEWEST:

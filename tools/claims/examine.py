@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from antiphon.tools.claims.polarity import opposed
-from antiphon.tools.claims.split import claims_of
+from antiphon.tools.claims.split import claims_of, read_as
 from antiphon.tools.claims.verdict import KEPT, Judgement, Verifier
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.retrieval.analysis import terms
@@ -39,7 +39,7 @@ NotFound = Literal["drop", "flag", "ask"]
 Fault = Literal["", "unanswered", "blocked", "failed"]
 """Why an answer may not be given: what is left is none, policy forbids it, it was not judged."""
 
-JUDGED_S = 15.0
+JUDGED_S = 30.0
 """How long the verifier may take for an answer."""
 MOST_HEARD = 2000
 """Characters by which the language of an answer is told."""
@@ -137,8 +137,15 @@ class Examiner:
             async with asyncio.timeout(JUDGED_S):
                 held = await self._judged(marked.text, evidence, spoken)
                 left, removed, flagged = await paced(len(said), self._left, marked, held)
+                if removed and len(removed) < len(held):
+                    # What excused or introduced a claim may be gone: the rest is judged by itself.
+                    rest = await paced(len(said), self._left, marked, held, flagging=False)
+                    held = await self._judged(rest[0].text, evidence, spoken)
+                    left, more, flagged = await paced(len(said), self._left, rest[0], held)
+                    removed = (*removed, *more)
                 kept = [one for one in held.values() if one.verdict in KEPT]
-                if held and all(one.verdict == "not found" for one in held.values()):
+                lost = bool(held) and all(one.verdict == "not found" for one in held.values())
+                if lost and self.policy.not_found == "drop" and len(removed) == len(held):
                     # Nothing would be left, and nothing is denied: that is for the rail to judge.
                     left, kept, removed = marked, list(removed), ()
                 fault, reason = await self._fault(question, [*kept, *flagged], removed)
@@ -167,14 +174,22 @@ class Examiner:
     ) -> dict[str, Judgement]:
         """Return the judgement of each claim, by its words."""
         spans = await paced(len(text), claims_of, text)
-        claims = list(dict.fromkeys(text[slice(*span)] for span in spans))
-        if not claims:
+        if not spans:
             return {}
-        found = await self._verifier.judge(claims, evidence, language=language)
-        return dict(zip(claims, found, strict=True))
+        read_so = await paced(len(text), read_as, text, spans)
+        things = list(dict.fromkeys(read_so))
+        found = await self._verifier.judge(things, evidence, language=language)
+        judged = dict(zip(things, found, strict=True))
+        held: dict[str, Judgement] = {}
+        for span, thing in zip(spans, read_so, strict=True):
+            said = text[slice(*span)]
+            # The same item under two lines is as good as the worse of them.
+            if said not in held or held[said].verdict in KEPT:
+                held[said] = judged[thing]
+        return held
 
     def _left(
-        self, marked: Marked, held: Mapping[str, Judgement]
+        self, marked: Marked, held: Mapping[str, Judgement], *, flagging: bool = True
     ) -> tuple[Marked, tuple[Judgement, ...], tuple[Judgement, ...]]:
         """Return the text without what is removed, what that was, and what is flagged in it."""
         text, claims = marked.text, set(claims_of(marked.text))
@@ -189,7 +204,8 @@ class Examiner:
                 if follows and _BARE.fullmatch(said):
                     gone.append(span)
             elif one.verdict == "not found" and self.policy.not_found == "flag":
-                flagged[span] = one
+                if flagging:
+                    flagged[span] = one
             elif one.verdict not in KEPT:
                 removed[span] = one
                 gone.append(span)

@@ -29,6 +29,9 @@ _CUES = frozenset(
     )
 )
 _UNDONE = re.compile(r"\b\w+n['’]t\b", re.IGNORECASE)
+_JOINED = frozenset(("and", "or", "nor", "und", "oder", "noch", "et", "ou", "y", "o", "e"))
+LISTED = 5
+"""Words within which a second negation of a list follows."""
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _PART = re.compile(
     r"[;:,()–—]|\b(?:but|however|although|while|whereas|aber|jedoch|sondern|and|und)\b"
@@ -54,7 +57,8 @@ OPPOSITES: tuple[tuple[str, str], ...] = (
     ("maximum", "minimum"), ("buy", "sell"), ("win", "lose"), ("accept", "decline"),
     ("required", "optional"), ("must", "optional"), ("domestic", "international"),
     ("public", "private"), ("safe", "dangerous"), ("up", "down"), ("left", "right"),
-    ("sender", "recipient"), ("refundable", "nonrefundable"), ("opened", "unopened"),
+    ("sender", "recipient"), ("seller", "buyer"), ("indoor", "outdoor"), ("indoors", "outdoors"),
+    ("least", "most"), ("refundable", "nonrefundable"), ("opened", "unopened"),
     ("used", "unused"), ("enable", "disable"), ("on", "off"), ("both", "neither"),
 )  # fmt: skip
 
@@ -129,7 +133,14 @@ def _about_the_same(wanted: set[str], sentence: str, language: str) -> str | Non
 def _negations(text: str) -> int:
     plain = _ONLY.sub(" ", text)
     words = [word.lower().replace("’", "'") for word in _WORDS.findall(plain)]
-    return sum(word in _CUES for word in words) + len(_UNDONE.findall(plain))
+    found, last = 0, -LISTED
+    for at, word in enumerate(words):
+        if word in _CUES or _UNDONE.fullmatch(word):
+            # "no interest and no fee" denies once.
+            joined = not _JOINED.isdisjoint(words[last + 1 : at]) and at - last <= LISTED
+            found += not joined
+            last = at
+    return found
 
 
 def _opposite_words(claim: str, part: str) -> str:

@@ -22,6 +22,7 @@ from antiphon.tools.claims.polarity import opposed, turned
 from antiphon.tools.claims.quantities import Quantity, quantities
 from antiphon.tools.claims.reader import Reader, Reading
 from antiphon.tools.claims.split import parts
+from antiphon.tools.claims.structured import spoken
 from antiphon.tools.claims.verdict import Judgement, Verdict
 from antiphon.tools.guards.pace import paced
 from antiphon.tools.retrieval.analysis import primary, terms
@@ -48,6 +49,8 @@ SPOKEN_OF = 0.38
 """Aligned cover below which the evidence does not speak of a claim."""
 ALIKE = 0.65
 """Cover by one sentence from which it says the same of another name."""
+RATHER = 0.75
+"""Probability of denial from which a claim is not taken to be there."""
 BORNE, LIKELY = 0.7, 0.5
 """Likelihoods of support, as read, that make sure of it, and that outweigh a weak sign."""
 DENIED, DOUBTED, DISMISSED = 0.8, 0.5, 0.1
@@ -66,6 +69,11 @@ _CALENDAR = frozenset(
 NOUNS_LIKE_NAMES = frozenset({"de", "lb"})
 """Languages that write every noun as others write names."""
 WORST: tuple[Verdict, ...] = ("contradicted", "not found", "unverified", "unsure", "supported")
+_SIGNED = re.compile(r"([€$£])\s?(\d+(?:[.,]\d+)*)")
+_CODES = {"€": "EUR", "$": "USD", "£": "GBP"}
+SHORTEST_PART = 3
+"""Letters up to which a part of a word is no sign of a name."""
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
 LONGEST_LEAD = 200
 """Characters of a line that introduces items."""
 _STOPS = frozenset(("", ".", "!", ";", "…", "。"))
@@ -142,7 +150,7 @@ class SignsVerifier:
         self, claims: Sequence[str], evidence: Sequence[str], *, language: str = "en"
     ) -> tuple[Judgement, ...]:
         """Return a judgement for each claim, in order."""
-        said = [MARKERS.sub("", claim).strip() for claim in claims]
+        said = [" ".join(MARKERS.sub("", claim).split()) for claim in claims]
         size = sum(map(len, said)) + sum(map(len, evidence))
         theirs = primary(_heard(" ".join(evidence)[:HEARD], otherwise=language))
         known = await paced(size, _read, evidence, theirs)
@@ -178,19 +186,12 @@ class SignsVerifier:
         """Return what the reader says of each claim, None of those that it need not or cannot."""
         if self._reader is None or heard != READS or primary(spoken) != READS:
             return [None] * len(cases)
-        pairs = dict.fromkeys(
-            (text, case.claim)
-            for case in cases
-            if case.excerpt and not case.verbatim
-            for text in _looked_at(case, known)
-        )
-        found = dict(zip(pairs, await self._reader.read(list(pairs)), strict=True))
-        return [
-            _agreed([found[text, case.claim] for text in _looked_at(case, known)])
-            if case.excerpt and not case.verbatim
-            else None
-            for case in cases
+        asked = [
+            _looked_at(case, known) if case.excerpt and not case.verbatim else () for case in cases
         ]
+        pairs = list(dict.fromkeys(pair for those in asked for pair in those))
+        found = dict(zip(pairs, await self._reader.read(pairs), strict=True))
+        return [_agreed([found[pair] for pair in those]) if those else None for those in asked]
 
     async def _likeness(
         self, claims: Sequence[str], known: Sequence[_Sentence], language: str
@@ -245,9 +246,14 @@ class SignsVerifier:
         }
 
 
-def _looked_at(case: _Case, known: Sequence[_Sentence]) -> tuple[str, ...]:
-    """Return the texts that a claim is read beside."""
-    return case.excerpt, " ".join(known[case.order[0]].read.split())
+def _looked_at(case: _Case, known: Sequence[_Sentence]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of evidence and claim that are read; amounts are written in one way."""
+    claim = _amounts(case.claim)
+    return tuple((_amounts(text), claim) for text in (case.excerpt, known[case.order[0]].read))
+
+
+def _amounts(text: str) -> str:
+    return _SIGNED.sub(lambda match: f"{match.group(2)} {_CODES[match.group(1)]}", text)
 
 
 def _agreed(readings: Sequence[Reading]) -> Reading:
@@ -269,7 +275,8 @@ def _standing(claim: str, known: Sequence[_Sentence]) -> str:
     bare = claim.rstrip(" .!")
     for one in known if bare else ():
         for text in (one.text, one.read):
-            if text.startswith(bare) and text[len(bare) :].lstrip("*_)\"'»”")[:1] in _STOPS:
+            rest = text[len(bare) :].lstrip("*_)\"'»”")
+            if text.startswith(bare) and rest[:1] in _STOPS and not rest[1:2].isdigit():
                 return one.text
     return ""
 
@@ -289,7 +296,7 @@ def _together(claim: str, found: Sequence[Judgement]) -> Judgement:
 
 
 def _read(evidence: Sequence[str], language: str) -> list[_Sentence]:
-    every = (one for text in evidence for one in _sentences(text, language))
+    every = (one for text in evidence for one in _sentences(spoken(text), language))
     return list(islice(every, MOST_SENTENCES))
 
 
@@ -302,7 +309,7 @@ def _sentences(text: str, language: str) -> tuple[_Sentence, ...]:
         said = text[start:end]
         line = text.rfind("\n", 0, start) + 1
         item = MARKER.match(text, line) is not None
-        read = f"{lead} {said}" if item and lead else said
+        read = " ".join((f"{lead} {said}" if item and lead else said).split())
         if not item:
             heads = HEADING.match(text, line) is not None or said.endswith((":", "："))
             lead = said if heads and len(said) <= LONGEST_LEAD else ""
@@ -438,7 +445,8 @@ def _found(
     against = (0.05 if share >= SURE else 0.15) if reading is None else _against(reading)
     probable = reading is not None and reading[0] >= LIKELY
     missing = "" if primary(language) in NOUNS_LIKE_NAMES else _missing(claim, known)
-    if missing and (reading is None or (best >= ALIKE and not probable)):
+    other = bool(missing) and best >= ALIKE and _names_another(known[order[0]].read, claim)
+    if missing and (reading is None or other or (best >= ALIKE and not probable)):
         return Judgement(
             claim=claim, verdict="not found", quote=quote, supported=likely / 3,
             contradicted=max(0.3, against), reason=f"{missing} is not in the evidence",
@@ -456,6 +464,11 @@ def _found(
         return Judgement(
             claim=claim, verdict="not found", supported=likely, contradicted=against,
             reason="the evidence says nothing of it",
+        )  # fmt: skip
+    if reading is not None and against >= RATHER and likely < against:
+        return Judgement(
+            claim=claim, verdict="not found", quote=quote, supported=likely, contradicted=against,
+            reason="it reads as the opposite rather than as the same",
         )  # fmt: skip
     whole = share >= SURE or (case.together >= CLOSE and reading is not None)
     borne = reading is not None and reading[0] >= BORNE
@@ -520,9 +533,25 @@ def _agrees(claim: str, known: Sequence[_Sentence], places: Sequence[int]) -> bo
 
 def _missing(claim: str, known: Sequence[_Sentence]) -> str:
     """Return a name of the claim that stands nowhere in the evidence."""
-    there = " ".join(sentence.read for sentence in known).lower()
+    written = {word for sentence in known for word in _WORD.findall(sentence.read)}
+    there = {word.lower() for word in written}
     for match in _NAME.finditer(claim):
-        name = match.group().removesuffix("'s").removesuffix("’s")
-        if name.lower() not in there and name.lower() not in _CALENDAR:
-            return name
+        said = match.group().removesuffix("'s").removesuffix("’s")
+        name = said.lower()
+        # "the US" is not in "contact us".
+        if name in _CALENDAR or (said in written if said.isupper() else name in there):
+            continue
+        # Longer names are there in parts or in another form; two letters say too little for that.
+        if len(name) <= SHORTEST_PART or not any(name in word or word in name for word in there
+                                                 if len(word) > SHORTEST_PART):  # fmt: skip
+            return match.group()
     return ""
+
+
+def _names_another(sentence: str, claim: str) -> bool:
+    """Say whether a sentence speaks of a name that the claim does not."""
+    said = {word.lower() for word in _WORD.findall(claim)}
+    return any(
+        match.group().lower() not in said and match.group().lower() not in _CALENDAR
+        for match in _NAME.finditer(sentence)
+    )
