@@ -121,8 +121,9 @@ _SMALL = rf"(?:(?:{_TENS})[ -]?(?:{_ONES})|(?:{_ONES})und(?:{_TENS})|{_WORDS})"
 _AND = r"[ -]?(?:and |und)?"
 _HUNDREDS = rf"(?:{_SMALL}(?:[ -]?(?:hundred|hundert))?(?:(?<=hundred|hundert){_AND}{_SMALL})?)"
 _WORDED = rf"{_HUNDREDS}(?:[ -]?(?:thousand|tausend)(?:{_AND}{_HUNDREDS})?)?"
-_VALUE = rf"(?:{_FIGURE}|\b(?:{_WORDED})(?: and a half)?\b)"
-_NUMBER = re.compile(rf"{_WORDS}| and a half")
+_HALF = "[ -]and[ -]a[ -]half"
+_VALUE = rf"(?:{_FIGURE}|\b(?:{_WORDED})(?:{_HALF})?\b)"
+_NUMBER = re.compile(rf"{_WORDS}|{_HALF}")
 _THOUSANDS = re.compile(_GROUPED)
 _POINTED = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _FINE = frozenset(("kg", "m", "km", "l"))
@@ -308,7 +309,7 @@ def _value(text: str) -> float:
         return float(text.replace(",", "."))
     total = last = 0.0
     for word in _NUMBER.findall(text.lower()):
-        value = 0.5 if word == " and a half" else _NUMBERS[word]
+        value = _NUMBERS.get(word, 0.5)
         if value == 1000:  # noqa: PLR2004
             total, last = (last or 1) * value, 0.0
         elif value == 100:  # noqa: PLR2004

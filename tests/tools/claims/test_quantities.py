@@ -46,6 +46,7 @@ def alike(one: str, other: str) -> bool:
         ("three quarters of an hour", "45 minutes"),
         ("an hour and a half", "90 minutes"),
         ("two and a half hours", "150 minutes"),
+        ("a one-and-a-half-hour tour", "90 minutes"),
         ("125 g", "0.125 kg"),
         ("0,125 kg", "125 g"),
         ("1.1 km", "1100 m"),
