@@ -141,7 +141,8 @@ _MEASURED = re.compile(
     re.IGNORECASE,
 )
 _MONEY = re.compile(
-    rf"(?P<unit>[€$£])\s*(?P<low>{_FIGURE})(?:{_JOIN}[€$£]?\s*(?P<high>{_FIGURE}))?"
+    r"(?P<unit>[€$£]|(?<!\d )\b(?:EUR|USD|GBP)(?=\s?\d))\s*"
+    rf"(?P<low>{_FIGURE})(?:{_JOIN}(?:[€$£]|(?:EUR|USD|GBP)\s)?\s*(?P<high>{_FIGURE}))?"
 )
 _ONE = re.compile(
     r"(?<!once )(?<!twice )(?<!times )\b(?:(?P<share>half|halbe[nrs]?|(?:three )?quarters? of)"
@@ -261,7 +262,7 @@ def _moments(text: str) -> Iterator[tuple[int, int, Quantity]]:
 
 def _amounts(text: str) -> Iterator[tuple[int, int, Quantity]]:
     for match in _MONEY.finditer(text):
-        yield _measured(match, match["unit"])
+        yield _measured(match, match["unit"].lower())
     for match in _MEASURED.finditer(text):
         yield _measured(match, match["unit"].lower())
     for match in _ONE.finditer(text):

@@ -166,3 +166,14 @@ def test_how_often_is_no_duration(text: str) -> None:
 def test_a_price_keeps_the_duration_behind_it() -> None:
     """Only days and hours can be so many a week."""
     assert alike("It costs 20 EUR a week before arrival", "7 days")
+
+
+def test_a_currency_may_stand_before_its_figure() -> None:
+    """By its sign or its code; after a figure the code is that figure's."""
+    (first,) = quantities("Delivery costs EUR 12.50.")
+    (sign,) = quantities("Delivery costs €12.50.")
+    (code,) = quantities("Delivery costs 12.50 EUR.")
+    assert first.meets(code)
+    assert sign.meets(code)
+    money = [one for one in quantities("12.50 EUR 3 days") if one.kind == "money EUR"]
+    assert [one.low for one in money] == [12.5]
