@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class ClaimReader:
 
     def _read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
         self._pairs = self._pairs or self._load()
-        marks = self._pairs.marks(pairs)
+        marks = np.stack(self._pairs.marks(pairs))
         raised = np.exp(marks - marks.max(axis=1, keepdims=True))
         shares = raised / raised.sum(axis=1, keepdims=True)
         return [(float(one[0]), float(one[1]), float(one[2])) for one in shares]
@@ -69,11 +70,16 @@ def make_verifier(embedder: Embedder) -> Verifier:
 
 
 def shipped() -> OnnxPairs:
-    """Load the weights of this package.
+    """Return the weights of this package, loaded once a process: they hold no state.
 
     Raises:
         SettingsError: they are not there.
     """
+    return _loaded(WEIGHTS)
+
+
+@cache
+def _loaded(weights: Path) -> OnnxPairs:
     return OnnxPairs(
-        WEIGHTS, packaged(*TOKENIZER), tokens=TOKENS, batch_tokens=BATCH_TOKENS, threads=2
+        weights, packaged(*TOKENIZER), tokens=TOKENS, batch_tokens=BATCH_TOKENS, threads=2
     )

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Protocol
@@ -157,23 +157,13 @@ class MiniLM(Remembered):
     ) -> None:
         """Load nothing yet; the runtime keeps 0.3 MB for each of the `batch_tokens`."""
         super().__init__(ENGLISH, 384)
-        self._onnx: OnnxEncoder | None = None
         self._threads = threads or min(4, os.cpu_count() or 1)
         self._batch_tokens = batch_tokens
         self._tokens = tokens
 
     def on_processor(self) -> OnnxEncoder:
-        """Load the int8 model, once."""
-        with self._lock:
-            if self._onnx is None:
-                self._onnx = OnnxEncoder(
-                    packaged(*WEIGHTS),
-                    packaged(*TOKENIZER),
-                    threads=self._threads,
-                    batch_tokens=self._batch_tokens,
-                    tokens=self._tokens,
-                )
-            return self._onnx
+        """Load the int8 model, once a process."""
+        return _on_processor(self._threads, self._batch_tokens, self._tokens)
 
     async def align(self, cases: Sequence[tuple[str, Sequence[str]]]) -> list[Alignment]:
         """Return for each claim how the texts beside it cover it; a text is encoded once."""
@@ -188,6 +178,17 @@ class MiniLM(Remembered):
 
     def _load(self) -> Encoder:
         return Quicker(self.on_processor(), partial(on_accelerator, tokens=self._tokens))
+
+
+@cache
+def _on_processor(threads: int, batch_tokens: int, tokens: int) -> OnnxEncoder:
+    return OnnxEncoder(
+        packaged(*WEIGHTS),
+        packaged(*TOKENIZER),
+        threads=threads,
+        batch_tokens=batch_tokens,
+        tokens=tokens,
+    )
 
 
 class Quicker:

@@ -79,15 +79,15 @@ class OnnxPairs:
         self._session = load_session(weights, threads=threads)
         self._batch_tokens = batch_tokens
 
-    def marks(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Return a row of marks per pair, as the model gives them; one row at least is asked."""
+    def marks(self, pairs: Sequence[tuple[str, str]]) -> list[NDArray[np.float64]]:
+        """Return the marks of each pair, as the model gives them."""
         encoded = self._tokenizer.encode_batch(list(pairs))
         made: dict[int, NDArray[np.float64]] = {}
         for rows in batches([len(one.ids) for one in encoded], self._batch_tokens):
             fed = feed(self._session, [encoded[row] for row in rows])
             found = np.asarray(self._session.run(None, fed)[0], dtype=np.float64)
             made |= dict(zip(rows, found.reshape(len(rows), -1), strict=True))
-        return np.stack([made[row] for row in range(len(pairs))])
+        return [made[row] for row in range(len(pairs))]
 
 
 class OnnxScorer:
@@ -109,7 +109,7 @@ class OnnxScorer:
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Return the score of each pair."""
-        return [float(row[0]) for row in self._pairs.marks(pairs)] if pairs else []
+        return [float(row[0]) for row in self._pairs.marks(pairs)]
 
 
 def onnx_weights(folder: Path) -> Path | None:
