@@ -71,6 +71,8 @@ NOUNS_LIKE_NAMES = frozenset({"de", "lb"})
 WORST: tuple[Verdict, ...] = ("contradicted", "not found", "unverified", "unsure", "supported")
 _SIGNED = re.compile(r"([€$£])\s?(\d+(?:[.,]\d+)*)")
 _CODES = {"€": "EUR", "$": "USD", "£": "GBP"}
+FEWEST_TOLD = 3
+"""Content words from which a claim can be a sentence cut short."""
 SHORTEST_PART = 3
 """Letters up to which a part of a word is no sign of a name."""
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -425,12 +427,25 @@ def _denied(
             claim=case.claim, verdict="contradicted", reason=why, quote=known[at].text,
             contradicted=0.75 if reading is None else max(0.75, _against(reading)),
         )  # fmt: skip
-    if reading is not None and reading[1] >= DENIED:
+    told = any(_shortened(case.claim, known[at].read, language) for at in case.order)
+    if reading is not None and reading[1] >= DENIED and not told:
         return Judgement(
             claim=case.claim, verdict="contradicted", reason="it reads as the opposite",
             quote=known[case.order[0]].text, contradicted=_against(reading),
         )  # fmt: skip
     return None
+
+
+def _shortened(claim: str, sentence: str, language: str) -> bool:
+    """Say whether a claim is a sentence with words left out, and no negation among them."""
+    left = iter(terms(sentence, language))
+    said = terms(claim, language)
+    return (
+        len(set(said)) >= FEWEST_TOLD
+        and all(word in left for word in said)
+        and not opposed(claim, sentence, language=language)
+        and not turned(claim, sentence, language=language)
+    )
 
 
 def _found(
@@ -465,14 +480,15 @@ def _found(
             claim=claim, verdict="not found", supported=likely, contradicted=against,
             reason="the evidence says nothing of it",
         )  # fmt: skip
-    if reading is not None and against >= RATHER and likely < against:
+    told = any(_shortened(claim, known[at].read, language) for at in order)
+    if reading is not None and against >= RATHER and likely < against and not told:
         return Judgement(
             claim=claim, verdict="not found", quote=quote, supported=likely, contradicted=against,
             reason="it reads as the opposite rather than as the same",
         )  # fmt: skip
     whole = share >= SURE or (case.together >= CLOSE and reading is not None)
     borne = reading is not None and reading[0] >= BORNE
-    doubtful = reading is not None and reading[1] >= LIKELY
+    doubtful = reading is not None and reading[1] >= LIKELY and not told
     if borne and not whole:
         reason = "the evidence says so in other words"
     else:

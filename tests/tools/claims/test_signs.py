@@ -231,3 +231,18 @@ def test_the_very_word_that_is_negated() -> None:
     """Another word's negation turns nothing."""
     assert turned("You cannot return it.", "You can return it within a month.")
     assert not turned("You can return it.", "You can return it if it was not opened.")
+
+
+async def test_a_sentence_cut_short_is_not_denied_by_a_reader() -> None:
+    """Its words in its order, no negation left out; another order is another matter."""
+    page = "Put the lid back on top, turn on your diffuser and enjoy the scent."
+    reader = Scripted((0.02, 0.95, 0.03))
+    short, turned_round = "Put the lid back on, turn on the diffuser.", "Put the diffuser on top."
+    (found,) = await SignsVerifier(reader=reader).judge([short], [page])
+    assert found.verdict != "contradicted", found
+    (found,) = await SignsVerifier(reader=reader).judge([turned_round], [page])
+    assert found.verdict == "contradicted", found
+    (found,) = await SignsVerifier(reader=reader).judge(
+        ["Lamps may be returned to us."], ["Lamps may not be returned to us."]
+    )
+    assert found.verdict == "contradicted", found
