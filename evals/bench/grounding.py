@@ -87,7 +87,9 @@ async def run(data: Path, *, limit: int | None = None) -> dict[str, object]:
         }
         for file, family in sorted({(row.file, row.family) for row in rows})
     ]
-    for name in ("auroc", "auroc_contradicted", "false_contradicted", "kept", "caught"):
+    names = ("auroc", "auroc_overlap", "auroc_likeness", "auroc_alignment", "auroc_contradicted",
+             "false_contradicted", "kept", "caught")  # fmt: skip
+    for name in names:
         shares = [one[name] for one in table if not one["learnt"] and name in one]
         if shares:
             figures[f"unseen:{name}"] = statistics.fmean(map(float, shares))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The pairs that the reader of claims learns from, and where each set comes from.
 
-Only sets whose licence lets weights ship are learnt from; the others measure.
+Sets whose licence lets weights ship are learnt from, the others measure; sources and licences stand
+in `tools/models/weights/NOTICE.md`.
 """
 
 from __future__ import annotations

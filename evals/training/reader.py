@@ -4,11 +4,8 @@
 
 `--without GROUP` leaves one group of files out; figures are printed of every file that was not
 learnt from.
-Needs the extra `train`. Weights derive from SNLI (CC BY-SA 4.0), e-SNLI (MIT), counterfactually
-augmented SNLI (Apache-2.0), Breaking NLI (CC BY-SA 4.0), TaxiNLI/MultiNLI (C-UDA 1.0, OANC and
-others), ConjNLI (MIT), FeverSymmetric (CC BY-SA 3.0), CANNOT (CC BY-SA 4.0), WiCE (ODC-BY),
-passages of MTRAG (Apache-2.0), tau2-bench (MIT) and XQuAD (CC BY-SA 4.0) changed by rule, and
-all-MiniLM-L6-v2 (Apache-2.0).
+Needs the extra `train`. What the weights derive from, and under which licences, stands in
+`tools/models/weights/NOTICE.md`.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ BORNE, LIKELY = 0.7, 0.5
 """Likelihoods of support, as read, that make sure of it, and that outweigh a weak sign."""
 DENIED, DOUBTED, DISMISSED = 0.8, 0.5, 0.1
 """Likelihoods of denial, as read, that decide, that let a negation or an opposite decide, and up to
-which a figure that differs is of something else. Chosen on the labelled files that the reader was
-not trained on, for one supported claim in twenty called contradicted."""
+which a figure that differs is of something else. Chosen on fourteen public files of labelled claims
+(evals/bench/RESULTS.md), for one supported claim in twenty called contradicted."""
 MOST_CLAIMS, MOST_SENTENCES = 100, 400
 """Of an answer and of its evidence that are read: each claim is held against each sentence."""
 BEST = 3
