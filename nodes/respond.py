@@ -140,14 +140,16 @@ def respond(
         messages = prompting.answer(state, context)
         selection = state["selection"]
 
+        evidence, tag = evidence_of(state), prompting.tag(state)
+
         async def examined(reply: Reply) -> Examined:
             return await examiner.examine(
                 reply.message.text,
                 question=state["standalone"] or state["question"],
                 cards=state["cards"],
-                evidence=evidence_of(state),
-                texts=(*evidence_of(state), state["question"]),
-                tag=prompting.tag(state),
+                evidence=evidence,
+                texts=(*evidence, state["question"]),
+                tag=tag,
                 language=language,
             )
 

@@ -404,16 +404,27 @@ def _judged(
             claim=claim, verdict="unverified", supported=0.5, contradicted=0.1,
             reason="the evidence is in another language, and its figures agree",
         )  # fmt: skip
-    denied = _denied(case, known, language, reading)
-    if denied is not None:
-        return denied
-    return _found(case, known, language, reading)
+    told = (
+        reading is not None
+        and reading[1] >= LIKELY
+        and any(_shortened(claim, known[at].read, language) for at in order)
+    )
+    denied = _denied(case, known, language, reading, told=told)
+    return denied or _found(case, known, language, reading, told=told)
 
 
 def _denied(
-    case: _Case, known: Sequence[_Sentence], language: str, reading: Reading | None
+    case: _Case,
+    known: Sequence[_Sentence],
+    language: str,
+    reading: Reading | None,
+    *,
+    told: bool,
 ) -> Judgement | None:
-    """Return what the evidence says against a claim, None where it says nothing against it."""
+    """Return what the evidence says against a claim, None where it says nothing against it.
+
+    `told`: the claim is a sentence cut short, so that a reader's denial does not count.
+    """
     for at in case.order:
         why = opposed(case.claim, known[at].read, language=language)
         if not why:
@@ -427,7 +438,6 @@ def _denied(
             claim=case.claim, verdict="contradicted", reason=why, quote=known[at].text,
             contradicted=0.75 if reading is None else max(0.75, _against(reading)),
         )  # fmt: skip
-    told = any(_shortened(case.claim, known[at].read, language) for at in case.order)
     if reading is not None and reading[1] >= DENIED and not told:
         return Judgement(
             claim=case.claim, verdict="contradicted", reason="it reads as the opposite",
@@ -449,7 +459,12 @@ def _shortened(claim: str, sentence: str, language: str) -> bool:
 
 
 def _found(
-    case: _Case, known: Sequence[_Sentence], language: str, reading: Reading | None
+    case: _Case,
+    known: Sequence[_Sentence],
+    language: str,
+    reading: Reading | None,
+    *,
+    told: bool,
 ) -> Judgement:
     """Return how far the evidence speaks of a claim that nothing speaks against."""
     claim, order = case.claim, case.order
@@ -480,7 +495,6 @@ def _found(
             claim=claim, verdict="not found", supported=likely, contradicted=against,
             reason="the evidence says nothing of it",
         )  # fmt: skip
-    told = any(_shortened(claim, known[at].read, language) for at in order)
     if reading is not None and against >= RATHER and likely < against and not told:
         return Judgement(
             claim=claim, verdict="not found", quote=quote, supported=likely, contradicted=against,
